@@ -1,0 +1,88 @@
+"""Any classification network of `keras.applications` as a backbone."""
+
+import keras
+
+from ..layers.batch_norm import BatchNorm, norm_layer
+
+STRIDES = (2, 4, 8, 16, 32)
+PROBE_SIZE = 256
+
+
+def find_application(name):
+    """The `keras.applications` constructor whose name matches, ignoring case, `_` and `-`, or None."""
+    wanted = name.lower().replace("_", "").replace("-", "")
+    for public_name in dir(keras.applications):
+        if public_name.lower() == wanted and isinstance(
+            constructor := getattr(keras.applications, public_name), type(find_application)
+        ):
+            return constructor
+    return None
+
+
+def application_graph(input_image, name, mean_pixel, train_bn=True, norm="batch"):
+    """The last feature map of each stride of a `keras.applications` network.
+
+    Args:
+        input_image: `[B, H, W, channels]` molded image (pixel values minus `mean_pixel`).
+        name: a constructor of `keras.applications`, in any case, for example `"MobileNetV2"`.
+        mean_pixel: what was subtracted; added again before the network's own preprocessing.
+        train_bn: see `layers.batch_norm.BatchNorm`.
+        norm: `"batch"` or `"group"`; with `"group"` every batch normalisation is replaced.
+
+    Returns:
+        `[C1, C2, C3, C4, C5]` at strides 2, 4, 8, 16 and 32.
+
+    Raises:
+        ValueError: unknown network, or one without feature maps at all of the strides 4 to 32.
+    """
+    constructor = find_application(name)
+    if constructor is None:
+        raise ValueError(
+            f'config.BACKBONE = {name!r} is neither "resnet50", "resnet101", "light", a network of '
+            "keras.applications nor a callable."
+        )
+    channels = input_image.shape[-1]
+    network = constructor(include_top=False, weights=None, input_shape=(PROBE_SIZE, PROBE_SIZE, channels))
+    taps = _last_layers_by_stride(network, name)
+    network = _with_own_norm(network, (None, None, channels), train_bn, norm)
+    outputs = [network.get_layer(layer_name).output for layer_name in taps]
+    backbone = keras.Model(network.input, outputs, name=f"backbone_{network.name}")
+    return backbone(_preprocess(input_image, constructor, mean_pixel, channels))
+
+
+def _last_layers_by_stride(network, name):
+    last = {}
+    for layer in network.layers:
+        shape = getattr(layer.output, "shape", ())
+        if len(shape) == 4 and shape[1] and PROBE_SIZE % shape[1] == 0:
+            last[PROBE_SIZE // shape[1]] = layer.name
+    missing = [stride for stride in STRIDES[1:] if stride not in last]
+    if missing:
+        raise ValueError(
+            f"config.BACKBONE = {name!r} has no feature map at stride {missing}; a pyramid needs 4, 8, 16 and "
+            "32. Choose another network or pass a callable."
+        )
+    return [last.get(stride, last[4]) for stride in STRIDES]
+
+
+def _with_own_norm(network, input_shape, train_bn, norm):
+    def clone(layer):
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.InputLayer):
+            return keras.layers.InputLayer(shape=input_shape, name=layer.name)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            if norm == "group":
+                return norm_layer(norm, train_bn, layer.name, layer.output.shape[-1])
+            return BatchNorm.from_config({**config, "train_bn": train_bn})
+        return layer.__class__.from_config(config)
+
+    inputs = keras.Input(input_shape)
+    return keras.models.clone_model(network, input_tensors=inputs, clone_function=clone)
+
+
+def _preprocess(input_image, constructor, mean_pixel, channels):
+    if channels != 3:
+        return input_image
+    pixels = keras.layers.Rescaling(1.0, offset=[float(v) for v in mean_pixel])(input_image)
+    module = __import__(constructor.__module__, fromlist=["preprocess_input"])
+    return module.preprocess_input(pixels)

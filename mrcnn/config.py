@@ -1,0 +1,235 @@
+"""Every number a user may turn, as UPPERCASE attributes of one class.
+
+Subclass `Config`, override what differs, make one instance. Values are read where they are
+used, so assigning on the instance later works too.
+"""
+
+import difflib
+import warnings
+
+import numpy as np
+
+from .config_checks import find_problems
+
+_WARNED = set()
+
+
+class Config:
+    """Settings of a model, its training and its detection.
+
+    Sizes are pixels, thresholds are fractions in [0, 1], boxes (y1, x1, y2, x2). Four values
+    are computed from others, once here and again when one they come from is assigned:
+    `BATCH_SIZE`, `IMAGE_SHAPE`, `IMAGE_META_SIZE`. Assigning one of them directly wins.
+    """
+
+    # Lower-cased it names the log folder and the checkpoints. Every model needs one.
+    NAME = None
+
+    # --- Devices and epochs -------------------------------------------------------------
+    GPU_COUNT = 1
+    IMAGES_PER_GPU = 2
+    STEPS_PER_EPOCH = 1000
+    VALIDATION_STEPS = 50
+    # Threads that load images; 0 and 1 load in the training thread.
+    WORKERS = 2
+
+    # --- Backbone and pyramid -----------------------------------------------------------
+    # "resnet50", "resnet101", "light", a keras.applications model's name, or a callable.
+    BACKBONE = "resnet101"
+    # Only with a callable BACKBONE: function from image shape to the [L, 2] feature shapes.
+    COMPUTE_BACKBONE_SHAPE = None
+    # Pixels between two cells of each pyramid level, finest first.
+    BACKBONE_STRIDES = [4, 8, 16, 32, 64]
+    TOP_DOWN_PYRAMID_SIZE = 256
+    FPN_CLASSIF_FC_LAYERS_SIZE = 1024
+    # "batch" or "group" normalisation.
+    NORM = "batch"
+    # None: batch norm in its normal mode. False: frozen. True: always in training mode.
+    TRAIN_BN = False
+
+    # --- Classes ------------------------------------------------------------------------
+    # Counts the background: 1 + the number of classes.
+    NUM_CLASSES = 1
+
+    # --- Region proposals ---------------------------------------------------------------
+    # Side of a square anchor in pixels, one for each pyramid level.
+    RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512)
+    # Width / height of the anchors at every cell.
+    RPN_ANCHOR_RATIOS = [0.5, 1, 2]
+    # 1: anchors at every cell, 2: at every second one, and so on.
+    RPN_ANCHOR_STRIDE = 1
+    RPN_NMS_THRESHOLD = 0.7
+    RPN_TRAIN_ANCHORS_PER_IMAGE = 256
+    # Proposals kept by score before, and left after, non-maximum suppression.
+    PRE_NMS_LIMIT = 6000
+    POST_NMS_ROIS_TRAINING = 2000
+    POST_NMS_ROIS_INFERENCE = 1000
+    RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+
+    # --- Images and masks ---------------------------------------------------------------
+    # "square": fit into MAX x MAX with padding. "pad64": pad sides to multiples of 64.
+    # "crop": random MIN x MIN piece, for training only. "none": images are used as they are.
+    IMAGE_RESIZE_MODE = "square"
+    IMAGE_MIN_DIM = 800
+    IMAGE_MAX_DIM = 1024
+    # Smallest factor to scale up by, 0 for none. Comes after MIN_DIM, before MAX_DIM.
+    IMAGE_MIN_SCALE = 0
+    IMAGE_CHANNEL_COUNT = 3
+    # Subtracted from each channel; one number, or one for each channel (RGB order).
+    MEAN_PIXEL = np.array([123.7, 116.8, 103.9])
+    # Ground-truth masks are kept as a small picture of what is inside the box.
+    USE_MINI_MASK = True
+    MINI_MASK_SHAPE = (56, 56)
+    MAX_GT_INSTANCES = 100
+    # Train on images without objects too; otherwise they are passed over.
+    KEEP_EMPTY_IMAGES = False
+
+    # --- Second stage -------------------------------------------------------------------
+    # "matterport": one bilinear sample a bin (for its weights). "aligned": as in the paper.
+    ROI_ALIGN = "matterport"
+    POOL_SIZE = 7
+    MASK_POOL_SIZE = 14
+    # Twice MASK_POOL_SIZE: the mask head doubles it.
+    MASK_SHAPE = [28, 28]
+    TRAIN_ROIS_PER_IMAGE = 200
+    ROI_POSITIVE_RATIO = 0.33
+    BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+    # False: the second stage trains on rois given as an input instead of the proposals.
+    USE_RPN_ROIS = True
+
+    # --- Detection ----------------------------------------------------------------------
+    DETECTION_MAX_INSTANCES = 100
+    DETECTION_MIN_CONFIDENCE = 0.7
+    DETECTION_NMS_THRESHOLD = 0.3
+
+    # --- Optimisation -------------------------------------------------------------------
+    # "sgd", "adam" or "adamw".
+    OPTIMIZER = "sgd"
+    LEARNING_RATE = 0.001
+    LEARNING_MOMENTUM = 0.9
+    WEIGHT_DECAY = 0.0001
+    # Largest norm of one weight's gradient; None does not clip.
+    GRADIENT_CLIP_NORM = 5.0
+    # A loss that is not named weighs 1.
+    LOSS_WEIGHTS = {
+        "rpn_class_loss": 1.0,
+        "rpn_bbox_loss": 1.0,
+        "mrcnn_class_loss": 1.0,
+        "mrcnn_bbox_loss": 1.0,
+        "mrcnn_mask_loss": 1.0,
+    }
+
+    def __init__(self):
+        self.__dict__.pop("_assigned", None)
+        for name in _DERIVED:
+            _derive(self, name)
+        # From here on an assignment to a computed value is the user's wish and stays.
+        self.__dict__["_assigned"] = set()
+        _warn_about_class_attributes(self)
+
+    def __setattr__(self, name, value):
+        if not name.startswith("_"):
+            _warn_if_near_miss(self, name)
+        super().__setattr__(name, value)
+        assigned = self.__dict__.get("_assigned")
+        if assigned is None:
+            return
+        if name in _DERIVED:
+            assigned.add(name)
+        for derived, (sources, _) in _DERIVED.items():
+            if name in sources and derived not in assigned:
+                _derive(self, derived)
+
+    def validate(self, mode=None):
+        """Check all values against each other before a model is built.
+
+        Args:
+            mode: "training" or "inference" adds the checks of that use; None only the common.
+
+        Raises:
+            ValueError: one line for each attribute in error, with its value and what is allowed.
+        """
+        if mode not in (None, "training", "inference"):
+            raise ValueError(f'mode is {mode!r}; use "training", "inference" or None.')
+        problems = find_problems(self, mode)
+        if problems:
+            raise ValueError(f"{type(self).__name__}: " + "\n".join(problems))
+
+    def to_dict(self):
+        """All public values that are not functions, sorted by name."""
+        return {
+            name: getattr(self, name)
+            for name in sorted(dir(self))
+            if not name.startswith("_") and not callable(getattr(self, name))
+        }
+
+    def display(self):
+        """Print all values, one a line."""
+        print("\nConfigurations:")
+        for name, value in self.to_dict().items():
+            print(f"{name:30} {value}")
+        print("\n")
+
+
+def _image_shape(config):
+    side = config.IMAGE_MIN_DIM if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_MAX_DIM
+    return np.array([side, side, config.IMAGE_CHANNEL_COUNT])
+
+
+# Computed attribute -> (the attributes it comes from, how).
+_DERIVED = {
+    "BATCH_SIZE": (("IMAGES_PER_GPU", "GPU_COUNT"), lambda config: config.IMAGES_PER_GPU * config.GPU_COUNT),
+    "IMAGE_SHAPE": (
+        ("IMAGE_MIN_DIM", "IMAGE_MAX_DIM", "IMAGE_CHANNEL_COUNT", "IMAGE_RESIZE_MODE"),
+        _image_shape,
+    ),
+    # id, original shape, image shape, window, scale, then one flag a class.
+    "IMAGE_META_SIZE": (("NUM_CLASSES",), lambda config: 1 + 3 + 3 + 4 + 1 + config.NUM_CLASSES),
+}
+
+
+def _derive(config, name):
+    """Compute one derived value; a source of the wrong type waits for `validate` to say so."""
+    try:
+        config.__dict__[name] = _DERIVED[name][1](config)
+    except TypeError:
+        config.__dict__[name] = None
+
+
+def _known_names(config):
+    """Names that the package itself declares, also in a later architecture's own config."""
+    package = __name__.partition(".")[0]
+    names = set(_DERIVED)
+    for cls in type(config).__mro__:
+        if cls.__module__.partition(".")[0] == package:
+            names.update(name for name in vars(cls) if name.isupper())
+    return names
+
+
+def _warn_if_near_miss(config, name, stacklevel=3):
+    known = _known_names(config)
+    if name in known or (type(config), name) in _WARNED:
+        return
+    close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85)
+    if close:
+        _WARNED.add((type(config), name))
+        warnings.warn(
+            f"{type(config).__name__}.{name} is not a setting of this package and has no effect: "
+            f"did you mean {close[0]}?",
+            stacklevel=stacklevel,
+        )
+
+
+def _warn_about_class_attributes(config):
+    for cls in type(config).__mro__:
+        for name in vars(cls):
+            if name.startswith("_") or callable(getattr(cls, name)):
+                continue
+            _warn_if_near_miss(config, name, stacklevel=4)
+            if name in _DERIVED and (cls, name) not in _WARNED:
+                _WARNED.add((cls, name))
+                warnings.warn(
+                    f"{cls.__name__}.{name} is computed from {' and '.join(_DERIVED[name][0])}; the value "
+                    f"in the class is not used. Set those, or assign {name} on the instance.",
+                    stacklevel=4,
+                )

@@ -1,0 +1,1 @@
+"""The host side: images, masks, boxes and batches in numpy, safe in threads."""

@@ -1,0 +1,143 @@
+"""Checking what a user's dataset returns, with errors that name the image and the cure."""
+
+import numpy as np
+
+from .report import image_label, warn_once
+
+
+def checked_image(dataset, config, image_id):
+    """The image [H, W, IMAGE_CHANNEL_COUNT] as `dataset.load_image` gives it, in its dtype.
+
+    A picture of one channel is repeated to three and alpha is dropped where three are expected.
+    """
+    label = f"{image_label(dataset, image_id)}: load_image()"
+    return with_channels(dataset.load_image(image_id), config.IMAGE_CHANNEL_COUNT, label)
+
+
+def with_channels(image, channels, label):
+    """An image as `[H, W, channels]` in its dtype.
+
+    A picture of one channel is repeated to three and alpha is dropped where three are expected.
+
+    Args:
+        image: `[H, W]` or `[H, W, any]` array of numbers.
+        channels: IMAGE_CHANNEL_COUNT.
+        label: where the image comes from, for errors.
+
+    Raises:
+        ValueError: it is no image, or its channels cannot become `channels`.
+    """
+    image = np.asarray(image)
+    if image.ndim == 2:
+        image = image[:, :, None]
+    if image.ndim != 3 or 0 in image.shape or not _is_numeric(image):
+        raise ValueError(
+            f"{label} gave {_described(image)}; expected an array of numbers [height, width, channels]."
+        )
+    if image.shape[2] == 1 and channels == 3:
+        image = np.repeat(image, 3, axis=2)
+    elif image.shape[2] == 4 and channels == 3:
+        image = image[:, :, :3]
+    if image.shape[2] != channels:
+        raise ValueError(
+            f"{label} gave {image.shape[2]} channels, but IMAGE_CHANNEL_COUNT = {channels}. "
+            "Set IMAGE_CHANNEL_COUNT (and MEAN_PIXEL) to match, or convert the image first."
+        )
+    return image
+
+
+def checked_masks(dataset, config, image_id, image_shape):
+    """Masks bool [H, W, N] and class_ids int32 [N] as `dataset.load_mask` gives them.
+
+    Objects with an empty mask, and objects of class 0, are left out with one line in the log.
+    """
+    label = image_label(dataset, image_id)
+    returned = dataset.load_mask(image_id)
+    if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+        raise ValueError(
+            f"{label}: load_mask() returned a {type(returned).__name__}; it must return the pair "
+            "(masks [height, width, count], class_ids [count])."
+        )
+    class_ids = _class_ids(returned[1], config, label)
+    masks = _masks(returned[0], class_ids, image_shape, label)
+    return _without_background(dataset, image_id, label, masks, class_ids)
+
+
+def _class_ids(class_ids, config, label):
+    array = np.asarray(class_ids)
+    if array.size == 0:
+        return np.zeros(0, np.int32)
+    if not _is_numeric(array) or (array.astype(np.float64) % 1 != 0).any():
+        raise ValueError(
+            f"{label}: load_mask() returned class ids {array.ravel()[:5].tolist()}; they must be whole "
+            "numbers, the position of each class in dataset.class_names."
+        )
+    array = array.reshape(-1).astype(np.int32)
+    wrong = array[np.abs(array) >= config.NUM_CLASSES]
+    if wrong.size:
+        raise ValueError(
+            f"{label}: load_mask() returned class id {wrong[0]}, but NUM_CLASSES = {config.NUM_CLASSES} "
+            f"allows 1 to {config.NUM_CLASSES - 1}. Set NUM_CLASSES to 1 + the number of classes, or correct "
+            "load_mask()."
+        )
+    return array
+
+
+def _masks(masks, class_ids, image_shape, label):
+    try:
+        masks = np.asarray(masks)
+    except ValueError as error:
+        raise ValueError(f"{label}: load_mask() returned masks of different sizes ({error}).") from error
+    height, width = image_shape[:2]
+    if masks.size == 0 and not len(class_ids):
+        return np.zeros((height, width, 0), dtype=bool)
+    if masks.ndim == 2:
+        masks = masks[:, :, None]
+    if masks.ndim != 3 or not _is_numeric(masks):
+        raise ValueError(
+            f"{label}: load_mask() returned masks of {_described(masks)}; "
+            "they must be an array of numbers [height, width, count]."
+        )
+    if masks.shape[:2] != (height, width):
+        swapped = masks.shape[1:] == (height, width)
+        hint = (
+            "The count must be the last axis: use np.stack(masks, axis=-1)."
+            if swapped
+            else "Draw the masks at the size of the image, or resize them in load_mask()."
+        )
+        raise ValueError(
+            f"{label}: load_mask() returned (height, width) = {masks.shape[:2]} but the image is "
+            f"{(height, width)}. {hint}"
+        )
+    if masks.shape[2] != len(class_ids):
+        raise ValueError(
+            f"{label}: load_mask() returned {masks.shape[2]} masks and {len(class_ids)} class ids; "
+            "return one class id for each mask."
+        )
+    # Masks stacked from other orders in memory would be copied again at each step.
+    return np.ascontiguousarray(masks if masks.dtype == bool else masks != 0)
+
+
+def _without_background(dataset, image_id, label, masks, class_ids):
+    height, width, count = masks.shape
+    # In two steps: long inner loops first, which numpy runs much faster than over few instances.
+    filled = masks.reshape(height, width * count).any(axis=0).reshape(width, count).any(axis=0)
+    keep = filled & (class_ids != 0)
+    if keep.all():
+        return masks, class_ids
+    warn_once(
+        dataset,
+        ("left out", image_id),
+        f"{label}: left out {np.count_nonzero(~filled)} objects with an empty mask and "
+        f"{np.count_nonzero(filled & (class_ids == 0))} of class 0 (background) of {len(keep)}. "
+        "Correct load_mask() if they should count.",
+    )
+    return masks[:, :, keep], class_ids[keep]
+
+
+def _is_numeric(array):
+    return array.dtype == bool or (np.issubdtype(array.dtype, np.number) and np.isrealobj(array))
+
+
+def _described(array):
+    return f"shape {array.shape}, dtype {array.dtype}"

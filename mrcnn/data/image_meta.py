@@ -1,0 +1,50 @@
+"""The row of facts that travels with an image, and centring of its pixels."""
+
+import numpy as np
+
+
+def compose_image_meta(image_id, original_image_shape, image_shape, window, scale, active_class_ids):
+    """Pack what the graph must know of an image into one row.
+
+    Args:
+        image_id: int, position in the dataset.
+        original_image_shape, image_shape: (height, width, channels) before and after resizing.
+        window: (y1, x1, y2, x2) pixels of the real picture inside the padded image.
+        scale: factor from the original to the resized image.
+        active_class_ids: [C], 1 for the classes that the image's source knows.
+
+    Returns:
+        float64 [12 + C].
+    """
+    return np.array(
+        [image_id, *original_image_shape, *image_shape, *window, scale, *active_class_ids], dtype=np.float64
+    )
+
+
+def parse_image_meta(meta):
+    """Unpack rows [B, 12 + C] into a dict of arrays with B as the first axis.
+
+    Keys: image_id, original_image_shape, image_shape, window, active_class_ids (int32) and
+    scale (float32).
+    """
+    meta = np.asarray(meta)
+    return {
+        "image_id": meta[:, 0].astype(np.int32),
+        "original_image_shape": meta[:, 1:4].astype(np.int32),
+        "image_shape": meta[:, 4:7].astype(np.int32),
+        "window": meta[:, 7:11].astype(np.int32),
+        "scale": meta[:, 11].astype(np.float32),
+        "active_class_ids": meta[:, 12:].astype(np.int32),
+    }
+
+
+def mold_image(images, config):
+    """Subtract the mean pixel: any dtype [..., C] -> float32 [..., C]."""
+    mean = np.asarray(config.MEAN_PIXEL, dtype=np.float32)
+    return np.subtract(images, mean, dtype=np.float32, casting="unsafe")
+
+
+def unmold_image(normalized_images, config):
+    """Add the mean pixel back: [..., C] -> uint8, rounded and held within 0 to 255."""
+    images = np.asarray(normalized_images) + np.asarray(config.MEAN_PIXEL)
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)

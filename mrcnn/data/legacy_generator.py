@@ -1,0 +1,103 @@
+"""Matterport's `data_generator`: an endless Python generator that also makes the RPN's targets."""
+
+import numpy as np
+
+from .anchor_targets import build_rpn_targets
+from .anchors import config_anchors
+from .batch import (
+    MAX_FAILURES,
+    check_dataset,
+    limit_item,
+    load_item,
+    stack_ground_truth,
+    stack_images,
+    stack_rois,
+)
+from .report import image_label, logger
+
+
+def data_generator(
+    dataset,
+    config,
+    shuffle=True,
+    augment=False,
+    augmentation=None,
+    random_rois=0,
+    batch_size=1,
+    detection_targets=False,
+    no_augmentation_sources=None,
+):
+    """Yield batches without end, for inspecting training data; `DataGenerator` serves training.
+
+    Args: as of `DataGenerator`; `augment` is the deprecated random flip.
+
+    Yields:
+        inputs: images float32 [B, H, W, C], image_metas [B, 12 + C], rpn_match int32 [B, A, 1],
+            rpn_bbox [B, RPN_TRAIN_ANCHORS_PER_IMAGE, 4], gt_class_ids int32 [B, G], gt_boxes
+            int32 [B, G, 4] pixels, gt_masks bool [B, h, w, G]; with `random_rois` also rpn_rois
+            int32 [B, random_rois, 4]; with `detection_targets` too, rois [B, R, 4].
+        outputs: empty, or with `detection_targets` class_ids [B, R, 1], deltas [B, R, C, 4] and
+            masks [B, R, mh, mw, C].
+
+    Raises:
+        ValueError: the dataset is empty or not prepared. RuntimeError: several images in a row failed.
+    """
+    check_dataset(dataset, config)
+    options = {
+        "augment": augment,
+        "augmentation": augmentation,
+        "no_augmentation_sources": frozenset(no_augmentation_sources or ()),
+        "random_rois": random_rois,
+        "detection_targets": detection_targets,
+        "limit": False,
+    }
+    anchors = {}
+    batch = []
+    for item in _endless_items(dataset, config, shuffle, options):
+        shape = item.image.shape
+        if shape not in anchors:
+            anchors[shape] = config_anchors(config, shape)
+        rpn = build_rpn_targets(shape, anchors[shape], item.class_ids, item.boxes, config)
+        # The anchors have learned of all objects; only the batch's slots are limited.
+        batch.append((limit_item(dataset, config, item), *rpn))
+        if len(batch) == batch_size:
+            yield _stack(batch, config)
+            batch = []
+
+
+def _endless_items(dataset, config, shuffle, options):
+    image_ids = np.copy(dataset.image_ids)
+    failures = []
+    while True:
+        if shuffle:
+            np.random.shuffle(image_ids)
+        found = False
+        for image_id in image_ids:
+            try:
+                item = load_item(dataset, config, image_id, **options)
+            except Exception as error:
+                logger.exception(f"Error processing {image_label(dataset, image_id)}")
+                failures.append(f"{image_label(dataset, image_id)}: {error}")
+                if len(failures) >= MAX_FAILURES:
+                    raise RuntimeError(
+                        f"{len(failures)} images in a row could not be loaded.\n" + "\n".join(failures)
+                    ) from error
+                continue
+            failures = []
+            if item is not None:
+                found = True
+                yield item
+        if not found and not failures:
+            raise ValueError(
+                f"None of the {len(image_ids)} images has an object. Correct load_mask(), or set "
+                "KEEP_EMPTY_IMAGES = True."
+            )
+
+
+def _stack(batch, config):
+    items, matches, deltas = zip(*batch, strict=True)
+    metas = np.stack([item.meta for item in items])
+    ground_truth = stack_ground_truth(items, config, np.int32)
+    more_inputs, outputs = stack_rois(items)
+    rpn = [np.stack(matches)[..., None], np.stack(deltas)]
+    return [stack_images(items, config), metas, *rpn, *ground_truth, *more_inputs], outputs

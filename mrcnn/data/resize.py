@@ -1,0 +1,241 @@
+"""Resizing of images and masks to what the network takes.
+
+The numbers follow scikit-image's bilinear resize without smoothing: pixel centres are aligned
+and what lies outside the image counts as black, so enlarged pictures fade at their border, down
+to their darkest pixel.
+OpenCV does the work where it is installed and repeats the border pixel instead; one factor for
+each border row and column turns that into the same result.
+"""
+
+import random
+from typing import NamedTuple
+
+import numpy as np
+
+PAD_MULTIPLE = 64
+
+
+class ResizePlan(NamedTuple):
+    """What `resize_image` does to a picture of a known size. All values in pixels.
+
+    size: (height, width) after scaling; window: where the picture lies in the result;
+    padding: ((top, bottom), (left, right), (0, 0)); crop: (y, x, height, width) or None.
+    """
+
+    size: tuple
+    window: tuple
+    scale: float
+    padding: list
+    crop: tuple
+
+
+def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
+    """Work out scale, padding and crop for an image; arguments as in `resize_image`."""
+    no_padding = [(0, 0), (0, 0), (0, 0)]
+    if mode == "none":
+        return ResizePlan((height, width), (0, 0, height, width), 1, no_padding, None)
+    scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
+    # Very long pictures: the short side must not vanish.
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    if mode == "crop":
+        if not min_dim:
+            raise ValueError('IMAGE_RESIZE_MODE "crop" needs min_dim (IMAGE_MIN_DIM), the side of the piece.')
+        top = _random_int(size[0] - min_dim, rng)
+        left = _random_int(size[1] - min_dim, rng)
+        return ResizePlan(size, (0, 0, min_dim, min_dim), scale, no_padding, (top, left, min_dim, min_dim))
+    if mode == "square":
+        if not max_dim:
+            raise ValueError('IMAGE_RESIZE_MODE "square" needs max_dim (IMAGE_MAX_DIM), its side.')
+        padding = [_pad_to(size[0], max_dim), _pad_to(size[1], max_dim), (0, 0)]
+    elif mode == "pad64":
+        if min_dim and min_dim % PAD_MULTIPLE:
+            raise ValueError(f'min_dim = {min_dim}: IMAGE_RESIZE_MODE "pad64" needs a multiple of 64.')
+        padding = [_pad_to(side, -(-side // PAD_MULTIPLE) * PAD_MULTIPLE) for side in size] + [(0, 0)]
+    else:
+        raise ValueError(f'mode = {mode!r}; IMAGE_RESIZE_MODE is one of "none", "square", "pad64", "crop".')
+    top, left = padding[0][0], padding[1][0]
+    return ResizePlan(size, (top, left, top + size[0], left + size[1]), scale, padding, None)
+
+
+def _scale(height, width, min_dim, max_dim, min_scale, mode):
+    scale = max(1, min_dim / min(height, width)) if min_dim else 1
+    if min_scale and scale < min_scale:
+        scale = min_scale
+    longest = max(height, width)
+    if max_dim and mode == "square" and round(longest * scale) > max_dim:
+        scale = max_dim / longest
+    return scale
+
+
+def _pad_to(length, target):
+    before = (target - length) // 2
+    return before, target - length - before
+
+
+def _random_int(highest, rng):
+    """Whole number from 0 to `highest`, from Python's global state unless `rng` is given."""
+    if highest < 0:
+        raise ValueError(f"The image is {-highest} pixels too small for the crop; lower IMAGE_MIN_DIM.")
+    return random.randint(0, highest) if rng is None else int(rng.randint(0, highest + 1))
+
+
+def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
+    """Scale an image, keep its aspect, pad or crop it to a size that the network takes.
+
+    Args:
+        image: [H, W, C], any numeric dtype.
+        min_dim: scale up until the shorter side has this many pixels.
+        max_dim: side of the square in mode "square"; the longer side never exceeds it.
+        min_scale: scale up by at least this factor, even if `min_dim` asks for less.
+        mode: "none" leaves the image, "square" pads to max_dim x max_dim, "pad64" pads both
+            sides to multiples of 64, "crop" cuts a random min_dim x min_dim piece.
+        rng: numpy RandomState for the crop; None draws from Python's global state.
+
+    Returns:
+        image: [h, w, C], the same dtype.
+        window: (y1, x1, y2, x2) of the picture inside the result, without padding.
+        scale: factor from the given to the resized image.
+        padding: [(top, bottom), (left, right), (0, 0)].
+        crop: (y, x, height, width) after scaling, or None.
+    """
+    plan = plan_resize(*image.shape[:2], min_dim, max_dim, min_scale, mode, rng)
+    return apply_plan(image, plan), plan.window, plan.scale, plan.padding, plan.crop
+
+
+def apply_plan(image, plan):
+    """The image [H, W, C] as the plan says, in its own dtype."""
+    dtype = image.dtype
+    if plan.scale != 1:
+        image = bilinear(image, plan.size)
+    if plan.crop is not None:
+        top, left, height, width = plan.crop
+        return image[top : top + height, left : left + width].astype(dtype)
+    if not any(map(any, plan.padding)):
+        return image.astype(dtype)
+    (top, bottom), (left, right), _ = plan.padding
+    height, width = image.shape[:2]
+    padded = np.zeros((top + height + bottom, left + width + right, *image.shape[2:]), dtype=dtype)
+    np.copyto(padded[top : top + height, left : left + width], image, casting="unsafe")
+    return padded
+
+
+def bilinear(image, size):
+    """Bilinear resize of [H, W] or [H, W, C] to `size`, black outside: float32 or float64.
+
+    8 and 16 bit numbers come back as float32, which holds them exactly, others as float64.
+    """
+    exact_in_32_bits = image.dtype.itemsize <= 2 or image.dtype == np.float32
+    image = np.ascontiguousarray(image, dtype=np.float32 if exact_in_32_bits else np.float64)
+    height, width = size
+    try:
+        import cv2
+    except ImportError:
+        from skimage.transform import resize as skimage_resize
+
+        return skimage_resize(
+            image, size, order=1, mode="constant", cval=0, preserve_range=True, anti_aliasing=False
+        )
+    result = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    result = result.reshape(height, width, *image.shape[2:])
+    if height > image.shape[0] or width > image.shape[1]:
+        limits = image.min(), image.max()
+        _fade_border(result, image.shape[0], limits)
+        _fade_border(result.swapaxes(0, 1), image.shape[1], limits)
+    return result
+
+
+def _fade_border(result, length, limits):
+    """Darken, in place, the rows of `result` that reach outside the `length` rows they came from.
+
+    Everything stays within `limits`, the lowest and highest value of the source.
+    """
+    # Where the rows' samples lie, in source rows whose centres are whole numbers.
+    positions = (np.arange(len(result)) + 0.5) * (length / len(result)) - 0.5
+    outside = np.abs(positions - (length - 1) / 2) - (length - 1) / 2
+    for row in np.flatnonzero(outside > 0):
+        np.clip(result[row] * (1 - outside[row]), *limits, out=result[row])
+
+
+def resize(
+    image,
+    output_shape,
+    order=1,
+    mode="constant",
+    cval=0,
+    clip=True,
+    preserve_range=False,
+    anti_aliasing=False,
+    anti_aliasing_sigma=None,
+):
+    """scikit-image's `resize` with no smoothing by default, the same under all its versions.
+
+    Args:
+        image: [H, W] or [H, W, C]. Whole numbers become fractions of their dtype's range, unless
+            `preserve_range`.
+        output_shape: (height, width, ...).
+
+    Returns:
+        Float array of that size.
+    """
+    size = tuple(int(side) for side in output_shape[:2])
+    if not preserve_range and np.issubdtype(image.dtype, np.integer):
+        image = image / np.iinfo(image.dtype).max
+    if order == 1 and mode == "constant" and cval == 0 and not anti_aliasing:
+        return bilinear(image, size)
+    from skimage.transform import resize as skimage_resize
+
+    return skimage_resize(
+        image.astype(np.float64) if image.dtype == bool else image,
+        (*size, *image.shape[2:]),
+        order=order,
+        mode=mode,
+        cval=cval,
+        clip=clip,
+        preserve_range=True,
+        anti_aliasing=anti_aliasing,
+        anti_aliasing_sigma=anti_aliasing_sigma,
+    )
+
+
+def resize_mask(mask, scale, padding, crop=None):
+    """Scale, pad and crop masks as `resize_image` did their image, nearest neighbour.
+
+    Args:
+        mask: [H, W, N]; scale, padding, crop: as `resize_image` returned them.
+
+    Returns:
+        [h, w, N], the same dtype.
+    """
+    rows = nearest_rows(mask.shape[0], scale, padding[0], crop and (crop[0], crop[2]))
+    columns = nearest_rows(mask.shape[1], scale, padding[1], crop and (crop[1], crop[3]))
+    return take_mask(mask, rows, columns)
+
+
+def nearest_rows(length, scale, padding=(0, 0), crop=None):
+    """Which of `length` rows each row of a resized mask shows: int [out], -1 in the padding.
+
+    The first and the last row stay first and last (corner to corner, unlike the image's pixel
+    centres): Matterport's masks are made so.
+    """
+    count = max(1, round(length * scale))
+    step = (length - 1) / (count - 1) if count > 1 else 0
+    rows = np.floor(np.arange(count) * step + 0.5).astype(np.int64)
+    if crop:
+        start, size = crop
+        return rows[start : start + size]
+    return np.pad(rows, padding, constant_values=-1)
+
+
+def take_mask(mask, rows, columns):
+    """Masks [h, w, N] put together from rows and columns of `mask` [H, W, N]; -1 gives zeros."""
+    result = np.zeros((len(rows), len(columns), mask.shape[2]), dtype=mask.dtype)
+    if mask.size == 0:
+        return result
+    inside = _span(rows), _span(columns)
+    result[inside] = mask.take(rows[inside[0]], axis=0).take(columns[inside[1]], axis=1)
+    return result
+
+
+def _span(rows):
+    used = np.flatnonzero(rows >= 0)
+    return slice(used[0], used[-1] + 1)

@@ -1,0 +1,272 @@
+"""What every architecture shares: building, weights, training and detection."""
+
+import logging
+import os
+
+import keras
+import numpy as np
+
+from ..data.generator import DataGenerator, EpochCounter
+from . import run_folder, weights
+from .callbacks import NonFiniteLossGuard
+from .checkpoints import TrainingCheckpoint, restore_training_state
+from .inference import mold_inputs, unmold_detections
+from .tensorboard import TensorBoardScalars
+from .training import LAYER_CHOICES, compile_model, leaf_layers_with_weights, set_trainable
+
+logger = logging.getLogger(__name__)
+
+
+class Detector:
+    """A detector of objects, for training or for inference.
+
+    A subclass names the functions that make its graph: `build_parts(config)`, `training_graph(parts, config)` and
+    `inference_graph(parts, config)`.
+
+    Args:
+        mode: `"training"` or `"inference"`.
+        config: an instance of a subclass of `Config`.
+        model_dir: folder for training logs and checkpoints; made when the first run starts.
+
+    Attributes:
+        keras_model: the Keras model of this mode.
+        epoch: number of finished epochs.
+        log_dir: folder of this run.
+
+    Raises:
+        ValueError: unknown mode, or a configuration that cannot work.
+    """
+
+    def __init__(self, mode, config, model_dir):
+        if mode not in ("training", "inference"):
+            raise ValueError(f'mode is {mode!r}; expected "training" or "inference".')
+        config.validate(mode)
+        self.mode = mode
+        self.config = config
+        self.model_dir = str(model_dir)
+        self.parts = self.build_parts(config)
+        graph = self.training_graph if mode == "training" else self.inference_graph
+        self.keras_model = graph(self.parts, config)
+        self._twin = None
+        self._resume_from = None
+        self.set_log_dir()
+
+    # === Weights ===
+
+    def load_weights(self, filepath, by_name=False, exclude=None):
+        """Loads weights by layer name, from our own checkpoints, Matterport's files and others.
+
+        Args:
+            filepath: path of the file. Where it is a checkpoint of a run, training goes on from its epoch.
+            by_name: accepted for Matterport's sake; weights are always matched by name.
+            exclude: names of layers to leave as they are.
+
+        Returns:
+            A report of what was loaded, skipped and missing.
+
+        Raises:
+            FileNotFoundError, ValueError: no such file, or a file that does not fit this model.
+        """
+        report = weights.load_weights(self.keras_model, filepath, exclude=exclude)
+        self.set_log_dir(filepath)
+        self._resume_from = str(filepath) if self.epoch else None
+        return report
+
+    def save_weights(self, filepath):
+        """Writes the weights in the layout of Matterport's files, atomically."""
+        weights.save_weights(self.keras_model, filepath)
+
+    def find_last(self):
+        """Path of the newest checkpoint of the newest run of this configuration's `NAME`.
+
+        Raises:
+            FileNotFoundError: there is none yet.
+        """
+        return run_folder.find_last(self.model_dir, self.config.NAME)
+
+    def set_log_dir(self, model_path=None):
+        """Names this run's folder, or goes on in the folder that `model_path` lies in."""
+        run = run_folder.locate(self.model_dir, self.config.NAME, model_path)
+        self.log_dir, self.checkpoint_path, self.epoch = run.folder, run.checkpoint_template, run.epoch
+
+    # === Training ===
+
+    def set_trainable(self, layer_regex, keras_model=None, indent=0, verbose=1):
+        """Lets the layers that match `layer_regex` learn, freezes the others and prints the names."""
+        names = set_trainable(keras_model or self.keras_model, layer_regex)
+        if verbose:
+            print("Selecting layers to train")
+            for name in names:
+                print(f"{' ' * indent}{name}")
+        return names
+
+    def compile(self, learning_rate, momentum=None):
+        """Prepares `keras_model` for training; `momentum` replaces the configuration's where given."""
+        compile_model(self.keras_model, self.config, learning_rate, momentum)
+
+    def train(
+        self,
+        train_dataset,
+        val_dataset,
+        learning_rate,
+        epochs,
+        layers,
+        augmentation=None,
+        custom_callbacks=None,
+        no_augmentation_sources=None,
+        verbose=1,
+    ):
+        """Trains, writing a checkpoint, curves and losses each epoch.
+
+        Args:
+            train_dataset, val_dataset: prepared `Dataset`s; `val_dataset` may be None.
+            learning_rate: a number or a Keras schedule.
+            epochs: total number of epochs, counting those that earlier calls or a loaded checkpoint finished.
+            layers: `"heads"`, `"3+"`, `"4+"`, `"5+"`, `"all"`, or a regular expression on layer names.
+            augmentation: an imgaug augmenter or a callable `(image, masks) -> (image, masks)`.
+            custom_callbacks: more Keras callbacks.
+            no_augmentation_sources: sources whose images are not augmented.
+            verbose: 0 silent, 1 progress bar, 2 one line an epoch.
+
+        Returns:
+            Keras' `History`.
+
+        Raises:
+            ValueError: wrong mode, empty data set, `layers` that select nothing, or a configuration that cannot work.
+        """
+        if self.mode != "training":
+            raise ValueError('This model was made for inference. Make one with mode="training" to train.')
+        self.config.validate("training")
+        names = self.set_trainable(LAYER_CHOICES.get(layers, layers), verbose=0)
+        train_data = DataGenerator(
+            train_dataset,
+            self.config,
+            augmentation=augmentation,
+            no_augmentation_sources=no_augmentation_sources,
+            steps=self.config.STEPS_PER_EPOCH,
+            random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
+        )
+        val_data = self._validation_data(val_dataset)
+        print(f"\nStarting at epoch {self.epoch}. LR={learning_rate}\n")
+        print(f"Checkpoint Path: {self.checkpoint_path}")
+        print(f"Training {len(names)} layers ({layers}), epochs {self.epoch + 1} to {epochs}")
+        if epochs <= self.epoch:
+            print(
+                f"Nothing to do: epochs={epochs} counts all epochs since the start and {self.epoch} are finished. "
+                f"Pass epochs={self.epoch + epochs} to train {epochs} more."
+            )
+        self.compile(learning_rate)
+        if self._resume_from:
+            restore_training_state(self.keras_model, self._resume_from)
+            self._resume_from = None
+        os.makedirs(self.log_dir, exist_ok=True)
+        history = self.keras_model.fit(
+            train_data,
+            initial_epoch=self.epoch,
+            epochs=epochs,
+            validation_data=val_data,
+            # The generator has its own order, by which a batch's image ids are found again.
+            shuffle=False,
+            callbacks=self._callbacks(train_data, learning_rate, custom_callbacks),
+            verbose=verbose,
+        )
+        if history.epoch:
+            self.epoch = history.epoch[-1] + 1
+        return history
+
+    def _validation_data(self, dataset):
+        if dataset is None:
+            return None
+        steps = self.config.VALIDATION_STEPS
+        return DataGenerator(
+            dataset,
+            self.config,
+            shuffle=False,
+            steps=None if steps is None else max(1, steps),
+            random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
+        )
+
+    def _callbacks(self, train_data, learning_rate, custom_callbacks):
+        def image_names(batch):
+            return [f"{i} ({train_data.dataset.image_info[i]['id']})" for i in train_data.image_ids_of(batch)]
+
+        callbacks = [EpochCounter(train_data), *(custom_callbacks or [])]
+        callbacks.append(NonFiniteLossGuard(image_names))
+        callbacks.append(TrainingCheckpoint(self.checkpoint_path, learning_rate))
+        try:
+            callbacks.append(TensorBoardScalars(self.log_dir))
+        except ImportError:
+            logger.warning("No TensorBoard files are written: install them with `pip install tensorboard`.")
+        return callbacks
+
+    def inference_twin(self):
+        """A detector in inference mode on this detector's live weights.
+
+        Returns:
+            itself in inference mode, else one that shares every weight; made once.
+        """
+        if self.mode == "inference":
+            return self
+        if self._twin is None:
+            twin = object.__new__(type(self))
+            twin.__dict__.update(self.__dict__, mode="inference", _twin=None)
+            twin.keras_model = self.inference_graph(self.parts, self.config)
+            self._twin = twin
+        if hasattr(self.keras_model, "jax_state_sync"):
+            self.keras_model.jax_state_sync()
+        return self._twin
+
+    # === Detection ===
+
+    def detect(self, images, verbose=0):
+        """Finds the objects in images of any size and number.
+
+        Args:
+            images: a list of `[h, w]`, `[h, w, 1]`, `[h, w, 3]` or `[h, w, 4]` arrays, or one `[n, h, w, channels]`
+                array.
+            verbose: 1 prints what is processed.
+
+        Returns:
+            a dict an image: `rois [N, 4]` int32 pixels (y1, x1, y2, x2), `class_ids [N]` int32, `scores [N]` float32,
+            `masks [h, w, N]` bool, best score first.
+
+        Raises:
+            ValueError: wrong mode, or something that is not an image.
+        """
+        if self.mode != "inference":
+            raise ValueError('This model was made for training. Make one with mode="inference" to detect.')
+        molded, metas, windows = mold_inputs(images, self.config)
+        if verbose:
+            print(f"Processing {len(images)} images")
+        results = [None] * len(images)
+        for batch in _batches_of_one_shape(molded, self.config.BATCH_SIZE):
+            outputs = self._predict([molded[i] for i in batch], [metas[i] for i in batch])
+            detections, masks = outputs[0], outputs[3]
+            for row, i in enumerate(dict.fromkeys(batch)):
+                shape = np.shape(images[i])
+                rois, class_ids, scores, full_masks = unmold_detections(
+                    detections[row], masks[row], shape, molded[i].shape, windows[i]
+                )
+                results[i] = {"rois": rois, "class_ids": class_ids, "scores": scores, "masks": full_masks}
+        return results
+
+    def _predict(self, molded, metas):
+        outputs = self.keras_model.predict_on_batch([np.stack(molded), np.stack(metas)])
+        return [keras.ops.convert_to_numpy(output) for output in outputs]
+
+    # === Inspection ===
+
+    def get_trainable_layers(self):
+        """The leaf layers that own weights."""
+        return leaf_layers_with_weights(self.keras_model)
+
+
+def _batches_of_one_shape(molded, batch_size):
+    """Indices in batches of exactly `batch_size` images of one shape, the last image repeated to fill one up."""
+    by_shape = {}
+    for index, image in enumerate(molded):
+        by_shape.setdefault(image.shape, []).append(index)
+    for indices in by_shape.values():
+        for start in range(0, len(indices), batch_size):
+            batch = indices[start : start + batch_size]
+            yield batch + batch[-1:] * (batch_size - len(batch))

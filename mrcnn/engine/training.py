@@ -1,0 +1,72 @@
+"""How a training model is set up: which layers learn, and by what optimizer."""
+
+import logging
+import re
+
+import keras
+
+logger = logging.getLogger(__name__)
+
+LAYER_CHOICES = {
+    "heads": r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
+    "3+": r"(res3.*)|(bn3.*)|(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
+    "4+": r"(res4.*)|(bn4.*)|(res5.*)|(bn5.*)|(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
+    "5+": r"(res5.*)|(bn5.*)|(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
+    "all": ".*",
+}
+def leaf_layers_with_weights(model):
+    """The layers that own weights themselves, in graph order, from inside composite layers and models too."""
+    owners = {}
+    for layer in model._flatten_layers(include_self=False):
+        inner = layer._flatten_layers(include_self=False)
+        if layer.weights and not any(sublayer.weights for sublayer in inner):
+            owners[id(layer)] = layer
+    return list(owners.values())
+
+
+def set_trainable(model, layer_regex):
+    """Lets the leaf layers whose whole name matches `layer_regex` learn and freezes the others.
+
+    Args:
+        model: a built Keras model.
+        layer_regex: a regular expression on layer names, as in `LAYER_CHOICES`.
+
+    Returns:
+        Names of the layers that learn.
+
+    Raises:
+        ValueError: no layer matches; the message names close ones.
+    """
+    leaves = leaf_layers_with_weights(model)
+    chosen = [layer for layer in leaves if re.fullmatch(layer_regex, layer.name)]
+    if not chosen:
+        raise ValueError(
+            f"layers={layer_regex!r} selects no layer with weights, so nothing would be trained. Use one of "
+            f"{sorted(LAYER_CHOICES)} or a regular expression on layer names such as {leaves[0].name!r} or "
+            f"{leaves[-1].name!r}."
+        )
+    names = {layer.name for layer in chosen}
+    for layer in leaves:
+        layer.trainable = layer.name in names
+    return [layer.name for layer in chosen]
+
+
+def compile_model(model, config, learning_rate, momentum=None):
+    """Gives a `LossModel` its optimizer, loss weights and weight decay.
+
+    Every variable's gradient is clipped by itself to `GRADIENT_CLIP_NORM`, as Matterport's optimizer did.
+
+    Args:
+        model: a `LossModel`.
+        config: a `Config`.
+        learning_rate: a number or a `keras.optimizers.schedules.LearningRateSchedule`.
+        momentum: of stochastic gradient descent, instead of the configuration's.
+    """
+    options = {"learning_rate": learning_rate, "clipnorm": config.GRADIENT_CLIP_NORM or None}
+    if config.OPTIMIZER == "sgd":
+        momentum = config.LEARNING_MOMENTUM if momentum is None else momentum
+        optimizer = keras.optimizers.SGD(momentum=momentum, **options)
+    else:
+        optimizer = keras.optimizers.get({"class_name": config.OPTIMIZER, "config": options})
+    model.set_losses(config.LOSS_WEIGHTS, config.WEIGHT_DECAY)
+    model.compile(optimizer=optimizer)

@@ -1,0 +1,134 @@
+"""What loading a weight file did, and what to do where it could not be done."""
+
+from dataclasses import dataclass
+
+from .weight_names import CLASS_HEADS
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class WeightReport:
+    """What `load_weights` did. Weights are named "layer/weight".
+
+    Attributes:
+        path: the file.
+        loaded: weights of the model that now hold the file's values, verified.
+        excluded: weights of the model left alone because of `exclude`.
+        missing: weights of the model that the file does not have; they keep their values.
+        unused: weights of the file that the model has no place for.
+    """
+
+    path: str
+    loaded: tuple
+    excluded: tuple
+    missing: tuple
+    unused: tuple
+
+    @property
+    def loaded_layers(self):
+        """Layers of which at least one weight was loaded."""
+        return layers_of(self.loaded)
+
+    @property
+    def layers(self):
+        """All layers of the model that own weights."""
+        return layers_of(self.loaded + self.excluded + self.missing)
+
+    def summary(self):
+        """One line on the whole, then one for each kind of weight that was not loaded."""
+        lines = [f"Weights from {self.path}: loaded {len(self.loaded_layers)} of {len(self.layers)} layers."]
+        for text, names in (
+            ("left out by exclude", self.excluded),
+            ("not in the file, so unchanged", self.missing),
+            ("in the file, but not in this model", self.unused),
+        ):
+            if names:
+                lines.append(f"  {text}: {shorten(self._whole_layers(names))}")
+        return "\n".join(lines)
+
+    def _whole_layers(self, names):
+        """Layer names, but single weights of layers that were loaded in part."""
+        loaded = set(self.loaded_layers)
+        return tuple(dict.fromkeys(name if _layer(name) in loaded else _layer(name) for name in names))
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A weight whose shape in the file is not the model's."""
+
+    layer: str
+    weight: str
+    file_shape: tuple
+    model_shape: tuple
+
+
+def explain_mismatches(path, mismatches, excluded=()):
+    """The text of the error for weights that do not fit, with the `exclude` list that would let the rest load.
+
+    Args:
+        path: the file.
+        mismatches: list of `Mismatch`, not empty.
+        excluded: names that the user excluded already; they stay in the list.
+    """
+    listed = [f"{m.layer}/{m.weight} is {m.file_shape} in the file, {m.model_shape} here" for m in mismatches]
+    layers = list(dict.fromkeys(m.layer for m in mismatches))
+    if set(layers) & set(CLASS_HEADS):
+        layers = [name for name in layers if name not in CLASS_HEADS] + list(CLASS_HEADS)
+    exclude = list(dict.fromkeys([*excluded, *layers]))
+    causes = " ".join(_causes(mismatches))
+    return (
+        f"{path} does not fit this model; nothing was loaded. {causes}{' ' if causes else ''}"
+        f"To load everything else: pass exclude={exclude}, and train those layers. "
+        f"Differences: {shorten(listed, '; ')}."
+    )
+
+
+def _causes(mismatches):
+    """Sentences on the differences that a setting of the configuration explains."""
+    explained = set()
+    for m in mismatches:
+        for what, unit, setting, counts in (
+            ("classes", _class_unit(m), "NUM_CLASSES", (-1,)),
+            ("input channels", 1 if m.layer == "conv1" and m.weight == "kernel" else None, _CHANNELS, (2,)),
+            ("anchors per location", _anchor_unit(m), "RPN_ANCHOR_RATIOS", (-1,)),
+        ):
+            if unit is None or what in explained or not _differ_only_in(m, counts[0]):
+                continue
+            explained.add(what)
+            there, here = m.file_shape[counts[0]] // unit, m.model_shape[counts[0]] // unit
+            yield f"The file has {there} {what}, the model {here} ({setting})."
+
+
+_CHANNELS = "IMAGE_CHANNEL_COUNT; where conv1 is excluded, train all layers"
+
+
+def _class_unit(mismatch):
+    return {"mrcnn_class_logits": 1, "mrcnn_mask": 1, "mrcnn_bbox_fc": 4}.get(mismatch.layer)
+
+
+def _anchor_unit(mismatch):
+    return {"rpn_class_raw": 2, "rpn_bbox_pred": 4}.get(mismatch.layer)
+
+
+def _differ_only_in(mismatch, axis):
+    there, here = list(mismatch.file_shape), list(mismatch.model_shape)
+    if len(there) != len(here) or len(there) < abs(axis):
+        return False
+    del there[axis], here[axis]
+    return there == here
+
+
+def layers_of(names):
+    """The layers of "layer/weight" names, each once, in order."""
+    return tuple(dict.fromkeys(_layer(name) for name in names))
+
+
+def shorten(names, separator=", "):
+    """The first few names and how many more there are."""
+    more = len(names) - _SHOWN
+    return separator.join(names[:_SHOWN]) + (f"{separator}and {more} more" if more > 0 else "")
+
+
+def _layer(name):
+    return name.rsplit("/", 1)[0]

@@ -1,0 +1,20 @@
+"""How good detections are: Matterport's numbers per image, COCO's per data set, Kaggle's nuclei score."""
+
+from .ap import compute_ap, compute_ap_range, compute_matches, compute_recall
+from .callback import MeanAPCallback
+from .coco import evaluate, evaluate_detections
+from .ground_truth import build_ground_truth, results_to_coco
+from .kaggle import kaggle_score
+
+__all__ = [
+    "MeanAPCallback",
+    "build_ground_truth",
+    "compute_ap",
+    "compute_ap_range",
+    "compute_matches",
+    "compute_recall",
+    "evaluate",
+    "evaluate_detections",
+    "kaggle_score",
+    "results_to_coco",
+]

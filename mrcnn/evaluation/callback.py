@@ -1,0 +1,40 @@
+"""Mean average precision at the end of an epoch."""
+
+import keras
+
+from .coco import evaluate
+
+
+class MeanAPCallback(keras.callbacks.Callback):
+    """Runs COCO's evaluation during training and adds `val_mAP` (mask AP) and `val_mAP50` to the logs.
+
+    Callbacks that come later in the list (EarlyStopping, ModelCheckpoint, TensorBoard, History) see both
+    values. Epochs that are skipped leave both out of the logs.
+
+    Args:
+        model: MaskRCNN, in training or inference mode; in training mode its weights are read through
+            `inference_twin()`.
+        dataset: prepared validation Dataset.
+        limit: number of images to evaluate, the first ones; None means all.
+        every: evaluate after every so many epochs.
+        verbose: 1 shows progress and COCO's table.
+    """
+
+    def __init__(self, model, dataset, limit=None, every=1, verbose=0):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every is {every}; expected a number of epochs, 1 or more")
+        self.detector = model
+        self.dataset = dataset
+        self.limit = limit
+        self.every = every
+        self.verbose = verbose
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the two values in place: Keras hands the same dictionary to all callbacks."""
+        if (epoch + 1) % self.every:
+            return
+        values = evaluate(self.detector, self.dataset, limit=self.limit, verbose=self.verbose)
+        if logs is not None:
+            logs["val_mAP"] = values["mask_ap"]
+            logs["val_mAP50"] = values["mask_ap50"]

@@ -1,0 +1,118 @@
+"""COCO's evaluation of boxes and masks for any Dataset."""
+
+import keras
+
+from .coco_stats import KindStats, object_counts
+from .ground_truth import GroundTruth
+
+
+def evaluate(model, dataset, image_ids=None, limit=None, max_detections=None, verbose=1, coco=None):
+    """Detects in the dataset's images and compares with the truth as COCO does, at original image size.
+
+    Args:
+        model: has `detect(images)` returning a list of results, and `config` (BATCH_SIZE,
+            DETECTION_MAX_INSTANCES). A MaskRCNN in training mode is evaluated through its `inference_twin()`.
+        dataset: prepared Dataset. Images without objects count: what is found there is wrong.
+        image_ids: ids to evaluate; None means all.
+        limit: evaluate only the first so many of them.
+        max_detections: detections of one class in one image that count; None means 100, or
+            DETECTION_MAX_INSTANCES where that is more.
+        verbose: 1 shows progress and COCO's twelve lines for boxes and for masks; 0 prints nothing.
+        coco: pycocotools COCO object with official annotations, whose ids are the dataset's source ids. Only
+            needed to reproduce published COCO numbers: its boxes and areas come from polygons, those built
+            here from masks.
+
+    Returns:
+        dict of floats in [0, 1], -1 where there is no ground truth to judge by: `mask_ap` (mean over IoU .50
+        to .95), `mask_ap50`, `mask_ap75`, `mask_ap_small`, `mask_ap_medium`, `mask_ap_large`, `mask_ar1`,
+        `mask_ar10`, `mask_ar100`, `mask_ar_max` (at `max_detections`), `mask_ar_small`, `mask_ar_medium`,
+        `mask_ar_large`, and the same with `box_`; "images": number of images; "per_class": {name: {"box_ap",
+        "box_ap50", "mask_ap", "mask_ap50", "instances"}} of the classes that have ground truth. Means leave
+        out classes without any.
+
+    Raises:
+        ValueError: no images, or detections that do not fit the dataset.
+        ImportError: pycocotools is missing.
+    """
+    image_ids = _selected(dataset, image_ids, limit)
+    if getattr(model, "mode", None) == "training":
+        model = model.inference_twin()
+    if max_detections is None:
+        max_detections = max(100, model.config.DETECTION_MAX_INSTANCES)
+    truth = GroundTruth(dataset, image_ids, coco)
+    annotations = []
+    for image_id, result in _detect_all(model, dataset, image_ids, verbose):
+        annotations += truth.annotations(image_id, result)
+    return _score(truth, annotations, max_detections, verbose)
+
+
+def evaluate_detections(results_by_image_id, dataset, max_detections=None, verbose=1, coco=None):
+    """Like `evaluate`, for detections that are there already.
+
+    Args:
+        results_by_image_id: {dataset image id: result of `detect()`}; exactly these images are evaluated.
+        max_detections: None means 100, or the most detections in one image where that is more.
+        dataset, verbose, coco: as in `evaluate`.
+
+    Returns:
+        the dict of `evaluate`.
+    """
+    image_ids = _selected(dataset, list(results_by_image_id), None)
+    results = {int(image_id): result for image_id, result in results_by_image_id.items()}
+    if max_detections is None:
+        max_detections = max(100, *(len(result["class_ids"]) for result in results.values()))
+    truth = GroundTruth(dataset, image_ids, coco)
+    annotations = [row for image_id in image_ids for row in truth.annotations(image_id, results[image_id])]
+    return _score(truth, annotations, max_detections, verbose)
+
+
+def _selected(dataset, image_ids, limit):
+    """Image ids as a list of distinct integers in their order."""
+    chosen = dataset.image_ids if image_ids is None else image_ids
+    chosen = list(dict.fromkeys(int(image_id) for image_id in chosen))[:limit]
+    if not chosen:
+        raise ValueError(f"No image to evaluate: the dataset has {len(dataset.image_ids)} images (was "
+                         f"prepare() called?), image_ids={image_ids}, limit={limit}")
+    return chosen
+
+
+def _detect_all(model, dataset, image_ids, verbose):
+    """Yields (image id, result), detected in batches of BATCH_SIZE.
+
+    The last batch is filled up with copies of its last image, so that every batch has the shape of the first.
+    """
+    batch_size = model.config.BATCH_SIZE
+    progress = keras.utils.Progbar(len(image_ids), unit_name="image", verbose=1 if verbose else 0)
+    for start in range(0, len(image_ids), batch_size):
+        batch_ids = image_ids[start:start + batch_size]
+        images = [dataset.load_image(image_id) for image_id in batch_ids]
+        results = model.detect(images + [images[-1]] * (batch_size - len(images)))
+        yield from zip(batch_ids, results[:len(batch_ids)], strict=True)
+        if verbose:
+            progress.update(start + len(batch_ids))
+
+
+def _score(truth, annotations, max_detections, verbose):
+    """The returned dict of `evaluate`."""
+    kinds = [KindStats(truth, annotations, kind, max_detections) for kind in ("box", "mask")]
+    values = {}
+    for stats in kinds:
+        values |= stats.summary()
+        if verbose:
+            print(stats.table())
+    values["images"] = len(truth.images)
+    values["per_class"] = _per_class(truth, kinds)
+    return values
+
+
+def _per_class(truth, kinds):
+    """{class name: values} of the classes with ground truth."""
+    counts = object_counts(truth)
+    table = {}
+    for class_id, category_id in truth.categories.items():
+        if counts[category_id]:
+            row = table[truth.class_names[class_id]] = {"instances": counts[category_id]}
+            for stats in kinds:
+                row[f"{stats.kind}_ap"] = stats.value("precision", category_id=category_id)
+                row[f"{stats.kind}_ap50"] = stats.value("precision", iou=0.5, category_id=category_id)
+    return table

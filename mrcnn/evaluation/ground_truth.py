@@ -1,0 +1,192 @@
+"""From a Dataset and from results to COCO's layout: dictionaries ready for pycocotools or `json.dump`."""
+
+import contextlib
+import io
+
+import numpy as np
+
+from ..data.masks import extract_bboxes
+
+
+def build_ground_truth(dataset, image_ids=None):
+    """The dataset's objects as a COCO instances dictionary.
+
+    Image ids and category ids are the dataset's own (positions in `image_info` and `class_info`). Boxes
+    enclose the masks; areas are mask areas. A negative class id from `load_mask` marks a crowd. Objects
+    without a pixel are left out, for no detection can find them.
+
+    Args:
+        dataset: prepared Dataset.
+        image_ids: ids of the images wanted; None means all.
+
+    Returns:
+        {"info", "images", "categories", "annotations"}: masks as compressed run lengths at the size of the
+        image.
+
+    Raises:
+        ValueError: `load_mask` returned masks and class ids that do not fit together.
+    """
+    images, annotations = [], []
+    for image_id in dataset.image_ids if image_ids is None else image_ids:
+        image_id = int(image_id)
+        masks, class_ids = _load_objects(dataset, image_id)
+        height, width = masks.shape[:2] if len(class_ids) else dataset.load_image(image_id).shape[:2]
+        images.append({"id": image_id, "height": int(height), "width": int(width),
+                       "file_name": str(dataset.image_info[image_id].get("path") or image_id)})
+        annotations += _truth_annotations(image_id, masks, class_ids, first_id=len(annotations) + 1)
+    categories = [{"id": class_id, "name": name, "supercategory": ""}
+                  for class_id, name in enumerate(dataset.class_names) if class_id > 0]
+    return {"info": {}, "images": images, "categories": categories, "annotations": annotations}
+
+
+def results_to_coco(result, image_id, category_ids=None):
+    """One image's detections in the layout of COCO's result files.
+
+    Args:
+        result: one entry of `detect()`: rois [N, 4] pixels (y1, x1, y2, x2), class_ids [N], scores [N],
+            masks [H, W, N].
+        image_id: the id to write.
+        category_ids: maps class ids to category ids, and names the classes to keep; None keeps class ids as
+            they are.
+
+    Returns:
+        list of {"image_id", "category_id", "bbox" (x, y, width, height), "score", "segmentation" (run
+        lengths)}.
+    """
+    rois = np.asarray(result["rois"]).reshape(-1, 4)
+    masks = np.asarray(result["masks"])
+    counts = {len(rois), len(result["class_ids"]), len(result["scores"]), masks.shape[-1]}
+    if len(counts) != 1:
+        raise ValueError(
+            f"Image {image_id}: rois {rois.shape}, class_ids {np.shape(result['class_ids'])}, scores "
+            f"{np.shape(result['scores'])} and masks {masks.shape} differ in their number: expected [N, 4], "
+            "[N], [N] and [H, W, N]")
+    rows = zip(rois, result["class_ids"], result["scores"], encode_masks(masks), strict=True)
+    annotations = []
+    for roi, class_id, score, segmentation in rows:
+        category_id = int(class_id) if category_ids is None else category_ids.get(int(class_id))
+        if category_id is not None:
+            annotations.append({"image_id": image_id, "category_id": category_id, "bbox": _xywh(roi),
+                                "score": float(score), "segmentation": segmentation})
+    return annotations
+
+
+def encode_masks(masks):
+    """Compressed run lengths of masks [H, W, N]: list of {"size": [H, W], "counts": str}."""
+    if masks.shape[-1] == 0:
+        return []
+    encoded = pycocotools().mask.encode(np.asfortranarray(_binary(masks), dtype=np.uint8))
+    return [{"size": [int(side) for side in entry["size"]], "counts": entry["counts"].decode("ascii")}
+            for entry in encoded]
+
+
+def pycocotools():
+    """The package, imported at first use."""
+    try:
+        import pycocotools
+        import pycocotools.coco
+        import pycocotools.cocoeval
+        import pycocotools.mask
+    except ImportError as error:
+        raise ImportError("COCO evaluation needs pycocotools: pip install pycocotools") from error
+    return pycocotools
+
+
+def coco_index(instances):
+    """pycocotools' COCO object over a dictionary in COCO's layout, made without its printed lines."""
+    api = pycocotools().coco.COCO()
+    api.dataset = instances
+    with contextlib.redirect_stdout(io.StringIO()):
+        api.createIndex()
+    return api
+
+
+class GroundTruth:
+    """Index of the truth, and the way from the dataset's ids to those in the index.
+
+    Attributes:
+        api: pycocotools' COCO object.
+        images: {dataset image id: image id in `api`}.
+        categories: {class id: category id in `api`}, background and unknown classes left out.
+        class_names: {class id: name}.
+
+    Args:
+        dataset: prepared Dataset.
+        image_ids: list of image ids to evaluate.
+        coco: COCO object with the official annotations of the same images; its ids are the source ids of the
+            dataset (`image_info[i]["id"]`, `class_info[i]["id"]`). None builds the truth from `load_mask`.
+    """
+
+    def __init__(self, dataset, image_ids, coco=None):
+        self.class_names = {i: name for i, name in enumerate(dataset.class_names) if i > 0}
+        if coco is None:
+            self.api = coco_index(build_ground_truth(dataset, image_ids))
+            self.images = {image_id: image_id for image_id in image_ids}
+            self.categories = {class_id: class_id for class_id in self.class_names}
+            return
+        self.api = coco
+        self.images = {image_id: dataset.image_info[image_id]["id"] for image_id in image_ids}
+        unknown = [key for key in self.images.values() if key not in coco.imgs]
+        if unknown:
+            raise ValueError(f"coco= knows no image with the id {unknown[0]!r} ({len(unknown)} of "
+                             f"{len(image_ids)} images): expected the ids that add_image was given")
+        source_ids = {class_id: dataset.class_info[class_id]["id"] for class_id in self.class_names}
+        self.categories = {class_id: key for class_id, key in source_ids.items() if key in coco.cats}
+        if not self.categories:
+            raise ValueError(f"coco= has none of the dataset's classes: its category ids are "
+                             f"{list(coco.cats)}, the dataset's source ids {list(source_ids.values())}")
+
+    def annotations(self, image_id, result):
+        """Detections of one image as COCO results under the index's ids.
+
+        Raises:
+            ValueError: a class id that the dataset does not have, or masks that have not the size of the
+                image.
+        """
+        strangers = set(np.asarray(result["class_ids"]).astype(int).tolist()) - set(self.class_names)
+        if strangers:
+            raise ValueError(f"Image {image_id}: detected class id {min(strangers)}, but the dataset has the "
+                             f"classes 1 to {len(self.class_names)}. Model (NUM_CLASSES) and dataset "
+                             "(add_class) must list the same classes")
+        image = self.api.imgs[self.images[image_id]]
+        shape, expected = np.shape(result["masks"])[:2], (image["height"], image["width"])
+        if len(result["class_ids"]) and shape != expected:
+            raise ValueError(f"Image {image_id}: detected masks are {shape} pixels, the ground truth "
+                             f"{expected}. load_image and load_mask must agree in size, and detections be "
+                             "at the size of the image")
+        return results_to_coco(result, self.images[image_id], self.categories)
+
+
+def _binary(masks):
+    """Masks as bool: soft (float) masks are cut at one half, all others at zero."""
+    return masks > 0.5 if np.issubdtype(masks.dtype, np.floating) else masks != 0
+
+
+def _load_objects(dataset, image_id):
+    """`load_mask` checked: masks [H, W, N] bool and class ids [N] int."""
+    masks, class_ids = dataset.load_mask(image_id)
+    masks, class_ids = np.asarray(masks), np.asarray(class_ids).astype(int).reshape(-1)
+    if masks.ndim != 3 or masks.shape[-1] != len(class_ids):
+        raise ValueError(f"Image {image_id}: load_mask returned masks of shape {masks.shape} and "
+                         f"{len(class_ids)} class ids; expected [H, W, N] and [N]")
+    return _binary(masks), class_ids
+
+
+def _truth_annotations(image_id, masks, class_ids, first_id):
+    """COCO annotations of one image. Ids count from 1: pycocotools takes the id 0 for 'no match'."""
+    areas = [int(np.count_nonzero(masks[..., i])) for i in range(len(class_ids))]
+    keep = np.flatnonzero(areas)
+    if keep.size == 0:
+        return []
+    kept = masks[..., keep]
+    rows = zip(keep, extract_bboxes(kept), encode_masks(kept), strict=True)
+    return [
+        {"id": first_id + offset, "image_id": image_id, "category_id": abs(int(class_ids[i])),
+         "iscrowd": int(class_ids[i] < 0), "bbox": _xywh(box), "area": areas[i], "segmentation": segmentation}
+        for offset, (i, box, segmentation) in enumerate(rows)]
+
+
+def _xywh(box):
+    """(y1, x1, y2, x2) to COCO's [x, y, width, height]."""
+    y1, x1, y2, x2 = (float(side) for side in box)
+    return [x1, y1, x2 - x1, y2 - y1]

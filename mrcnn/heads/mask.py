@@ -1,0 +1,71 @@
+"""Mask head: a small fully convolutional network on each region (He et al. 2017, section 3 and figure 4 right)."""
+
+import keras
+from keras import layers, ops
+
+from ..layers.batch_norm import norm_layer
+
+CONVOLUTIONS = (1, 2, 3, 4)
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class MaskHead(layers.Layer):
+    """Four 3x3 convolutions, one up-sampling by two, and one mask a class.
+
+    Args:
+        num_classes: classes including background.
+        channels: width of the convolutions.
+        train_bn, norm: see `layers.batch_norm.norm_layer`.
+
+    Call arguments:
+        pooled: `[B, R, ph, pw, depth]` regions cut from the pyramid.
+
+    Returns:
+        `mask_logits [B, R, 2 * ph, 2 * pw, C]`, float32; a sigmoid gives each pixel's probability.
+    """
+
+    def __init__(self, num_classes, channels=256, train_bn=False, norm="batch", **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.channels = channels
+        self.train_bn = train_bn
+        self.norm = norm
+        self.convs = [
+            layers.Conv2D(channels, 3, padding="same", name=f"mrcnn_mask_conv{index}") for index in CONVOLUTIONS
+        ]
+        self.bns = [norm_layer(norm, train_bn, f"mrcnn_mask_bn{index}", channels) for index in CONVOLUTIONS]
+        self.deconv = layers.Conv2DTranspose(
+            channels, 2, strides=2, activation="relu", name="mrcnn_mask_deconv"
+        )
+        self.mask = layers.Conv2D(num_classes, 1, name="mrcnn_mask")
+
+    def build(self, pooled_shape):
+        height, width, depth = pooled_shape[2:]
+        hidden_shape = (None, height, width, self.channels)
+        for index, (conv, bn) in enumerate(zip(self.convs, self.bns, strict=True)):
+            conv.build((None, height, width, depth) if index == 0 else hidden_shape)
+            bn.build(hidden_shape)
+        self.deconv.build(hidden_shape)
+        self.mask.build((None, 2 * height, 2 * width, self.channels))
+
+    def call(self, pooled, training=None):
+        rois, (height, width) = pooled.shape[1], pooled.shape[2:4]
+        x = ops.reshape(pooled, (-1, *pooled.shape[2:]))
+        for conv, bn in zip(self.convs, self.bns, strict=True):
+            x = ops.relu(bn(conv(x), training=training))
+        x = self.mask(self.deconv(x))
+        x = ops.reshape(x, (-1, rois, 2 * height, 2 * width, self.num_classes))
+        return ops.cast(x, "float32")
+
+    def compute_output_spec(self, pooled, training=None):
+        batch, rois, height, width = pooled.shape[:4]
+        return keras.KerasTensor((batch, rois, 2 * height, 2 * width, self.num_classes), "float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "channels": self.channels,
+            "train_bn": self.train_bn,
+            "norm": self.norm,
+        }

@@ -1,0 +1,47 @@
+"""Normalisation layers of the backbones and heads."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation that can be frozen (Ioffe & Szegedy 2015).
+
+    Detection trains with a few large images a step, too few for batch statistics, so the default keeps the
+    moving mean and variance of the loaded weights while gamma and beta go on learning.
+
+    Args:
+        train_bn: `False` always normalises with the moving statistics, `None` follows Keras (batch statistics
+            while training), `True` uses batch statistics even at inference.
+    """
+
+    def __init__(self, train_bn=False, **kwargs):
+        super().__init__(**kwargs)
+        self.train_bn = train_bn
+
+    def call(self, inputs, training=None, mask=None):
+        if self.train_bn is not None:
+            training = self.train_bn
+        return super().call(inputs, training=training, mask=mask)
+
+    def get_config(self):
+        return {**super().get_config(), "train_bn": self.train_bn}
+
+
+def norm_layer(norm, train_bn, name, channels):
+    """One normalisation layer over the last axis of `channels` values.
+
+    Args:
+        norm: `"batch"` or `"group"` (Wu & He 2018, 32 groups, or as many as divide `channels` into eights).
+        train_bn: what `BatchNorm` is told; group normalisation has nothing to freeze.
+        name: layer name.
+
+    Raises:
+        ValueError: `norm` is neither.
+    """
+    if norm == "batch":
+        return BatchNorm(train_bn=train_bn, name=name)
+    if norm == "group":
+        groups = min(32, max(1, channels // 8))
+        return keras.layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name)
+    raise ValueError(f'NORM must be "batch" or "group", got {norm!r}.')

@@ -1,0 +1,65 @@
+"""From the RPN's output to proposals."""
+
+import keras
+from keras import ops
+
+from ..ops.backend import supports_jit
+from ..ops.boxes import apply_deltas, clip_boxes
+from ..ops.nms import non_max_suppression
+from ..ops.sampling import gather_rows, pad_rows, top_k
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class ProposalLayer(keras.layers.Layer):
+    """The best anchors, refined, clipped to the image and thinned (Faster R-CNN, section 3.3).
+
+    Args:
+        proposal_count: P, number of result rows.
+        nms_threshold: boxes that overlap a better one by more than this IoU are dropped.
+        pre_nms_limit: number of anchors, by score, that are looked at.
+        bbox_std_dev: standard deviations the deltas are multiplied by.
+
+    Call arguments:
+        inputs: `[rpn_probs [B, A, 2], rpn_deltas [B, A, 4], anchors [A, 4]]`, probabilities of background and
+            object, and normalised anchors.
+
+    Returns:
+        `[B, P, 4]` float32 normalised, by falling score; rows of zeros at the end are padding. No gradient
+        flows through it (approximate joint training).
+    """
+
+    def __init__(
+        self, proposal_count, nms_threshold, pre_nms_limit=6000, bbox_std_dev=(0.1, 0.1, 0.2, 0.2), **kwargs
+    ):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.proposal_count = int(proposal_count)
+        self.nms_threshold = float(nms_threshold)
+        self.pre_nms_limit = int(pre_nms_limit)
+        self.bbox_std_dev = tuple(float(value) for value in bbox_std_dev)
+        self.supports_jit = supports_jit("nms", "top_k")
+
+    def call(self, inputs):
+        probs, deltas, anchors = (ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in inputs)
+        scores = probs[..., 1]
+        count = scores.shape[1]
+        limit = self.pre_nms_limit if count is None else min(self.pre_nms_limit, count)
+        scores, anchor_ids = top_k(pad_rows(scores, limit, value=-1.0), limit)
+        # Padding lies behind the last anchor and is never taken: any row will do for it.
+        anchor_ids = ops.minimum(anchor_ids, ops.shape(deltas)[1] - 1)
+        deltas = gather_rows(deltas, anchor_ids) * ops.array(self.bbox_std_dev, "float32")
+        boxes = apply_deltas(ops.take(anchors, anchor_ids, axis=0), deltas)
+        boxes = clip_boxes(boxes, (0.0, 0.0, 1.0, 1.0))
+        picked, valid = non_max_suppression(boxes, scores, self.nms_threshold, self.proposal_count)
+        return ops.where(valid[..., None], gather_rows(boxes, picked), 0.0)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor((inputs[0].shape[0], self.proposal_count, 4), dtype="float32")
+
+    def get_config(self):
+        return super().get_config() | {
+            "proposal_count": self.proposal_count,
+            "nms_threshold": self.nms_threshold,
+            "pre_nms_limit": self.pre_nms_limit,
+            "bbox_std_dev": self.bbox_std_dev,
+        }

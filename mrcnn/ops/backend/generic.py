@@ -1,0 +1,131 @@
+"""Every kernel in pure `keras.ops`: runs on all backends, compiles with XLA, defines the right answer."""
+
+from keras import ops
+
+from ..boxes import iou_matrix
+from ..roi_align import corner_taps, flatten_levels, gather_taps, level_geometry
+from ..sampling import gather_rows
+from ..sampling import top_k as stable_top_k
+
+# Boxes examined together. Wide enough to keep vector units busy, small enough that the [B, tile, M] overlaps
+# of one step stay a few megabytes.
+NMS_TILE = 256
+
+
+def top_k(values, k):
+    """See `ops.sampling.top_k`."""
+    values, indices = ops.top_k(values, k)
+    return values, ops.cast(indices, "int32")
+
+
+def nms(boxes, scores, iou_threshold, max_outputs):
+    """See `ops.nms.non_max_suppression`; near corners come first, scores of padding are -1."""
+    return grouped_nms(boxes, scores, None, iou_threshold, max_outputs)
+
+
+def grouped_nms(boxes, scores, group_ids, iou_threshold, max_outputs):
+    """As `nms`; boxes of different groups do not see each other.
+
+    The boxes, sorted by score, are examined a tile at a time: against those taken so far (never more than
+    `max_outputs`), then among themselves. It stops when every image has its boxes, so the overlaps of all
+    pairs are never held and in general not computed.
+    """
+    count = boxes.shape[1]
+    tile = min(NMS_TILE, count)
+    scores, order = stable_top_k(scores, count)
+    boxes = gather_rows(boxes, order)
+    group_ids = None if group_ids is None else gather_rows(group_ids, order)
+    score_tiles, box_tiles = _tiles(scores, tile, -1.0), _tiles(boxes, tile, 0.0)
+    group_tiles = None if group_ids is None else _tiles(group_ids, tile, 0)
+
+    def unfinished(index, slots, taken):
+        scores_here = ops.take(score_tiles, ops.minimum(index, score_tiles.shape[0] - 1), axis=0)
+        return (index < score_tiles.shape[0]) & ops.any((taken < max_outputs) & (scores_here[:, 0] >= 0))
+
+    def step(index, slots, taken):
+        new_boxes, old_boxes = ops.take(box_tiles, index, axis=0), gather_rows(boxes, slots[:, :max_outputs])
+        across, within = _overlaps(new_boxes, old_boxes, iou_threshold), _overlaps(new_boxes, new_boxes, iou_threshold)
+        if group_ids is not None:
+            new_groups, old_groups = ops.take(group_tiles, index, axis=0), gather_rows(group_ids, slots[:, :max_outputs])
+            across = across & (new_groups[:, :, None] == old_groups[:, None, :])
+            within = within & (new_groups[:, :, None] == new_groups[:, None, :])
+        across = across & _first(taken, max_outputs)[:, None, :]
+        alive = (ops.take(score_tiles, index, axis=0) >= 0) & ~ops.any(across, axis=2)
+        keep = _greedy_within(within, alive)
+        return (index + 1, *_append(slots, taken, keep, index * tile))
+
+    batch = ops.shape(boxes)[0]
+    # One slot more than asked for: whatever finds no place is written there.
+    slots = ops.zeros((batch, max_outputs + 1), dtype="int32")
+    taken = ops.zeros((batch,), dtype="int32")
+    start = ops.convert_to_tensor(0, dtype="int32")
+    _, slots, taken = ops.while_loop(unfinished, step, (start, slots, taken))
+    valid = _first(taken, max_outputs)
+    return ops.where(valid, gather_rows(order, slots[:, :max_outputs]), 0), valid
+
+
+def _first(counts, size):
+    """`[B, size]` bool, true in the first `counts[b]` columns."""
+    return ops.arange(size, dtype="int32")[None] < counts[:, None]
+
+
+def _tiles(rows, tile, value):
+    """`[B, N, ...]` padded with `value` and cut into `[N / tile, B, tile, ...]`."""
+    tail = rows.shape[2:]
+    missing = -rows.shape[1] % tile
+    rows = ops.pad(rows, [[0, 0], [0, missing]] + [[0, 0]] * len(tail), constant_values=value)
+    rows = ops.reshape(rows, (-1, rows.shape[1] // tile, tile, *tail))
+    return ops.moveaxis(rows, 1, 0)
+
+
+def _overlaps(boxes_a, boxes_b, iou_threshold):
+    return iou_matrix(boxes_a, boxes_b) > iou_threshold
+
+
+def _greedy_within(overlaps, alive):
+    """Greedy choice among boxes sorted by score.
+
+    Repeats "alive, and hidden by no earlier box that is kept" until nothing changes. The answer is the only
+    fixed point, since whether a box is kept depends on earlier boxes alone; it takes as many rounds as the
+    longest chain of boxes hiding each other.
+
+    Args:
+        overlaps: `[B, T, T]` bool, symmetric.
+        alive: `[B, T]` bool.
+
+    Returns:
+        `[B, T]` bool.
+    """
+    rank = ops.arange(overlaps.shape[1], dtype="int32")
+    hides = overlaps & (rank[None, :] < rank[:, None])
+
+    def changed(keep, before):
+        return ops.any(keep != before)
+
+    def again(keep, before):
+        return alive & ~ops.any(hides & keep[:, None, :], axis=2), keep
+
+    return ops.while_loop(changed, again, (alive, ops.zeros_like(alive)))[0]
+
+
+def _append(slots, taken, keep, offset):
+    """Write the positions of the kept boxes of a tile that begins at `offset` behind those already taken."""
+    limit = slots.shape[1] - 1
+    batch, tile = ops.shape(keep)[0], keep.shape[1]
+    place = taken[:, None] + ops.cumsum(ops.cast(keep, "int32"), axis=1) - 1
+    place = ops.where(keep, ops.minimum(place, limit), limit)
+    place = place + (ops.arange(batch, dtype="int32") * (limit + 1))[:, None]
+    position = ops.broadcast_to((offset + ops.arange(tile, dtype="int32"))[None], ops.shape(keep))
+    flat = ops.scatter_update(
+        ops.reshape(slots, (-1,)), ops.reshape(place, (-1, 1)), ops.reshape(position, (-1,))
+    )
+    taken = ops.minimum(taken + ops.sum(ops.cast(keep, "int32"), axis=1), limit)
+    return ops.reshape(flat, (-1, limit + 1)), taken
+
+
+def crop_and_resize(features, boxes, levels, pool_shape):
+    """See `ops.roi_align.crop_and_resize`: one gather over all levels for each corner of the sampled cells."""
+    base, height, width = level_geometry(features, levels)
+    y_taps = corner_taps(boxes[..., 0], boxes[..., 2], height, pool_shape[0])
+    x_taps = corner_taps(boxes[..., 1], boxes[..., 3], width, pool_shape[1])
+    return gather_taps(flatten_levels(features), base, width, y_taps, x_taps)

@@ -1,0 +1,48 @@
+"""Matterport's import path of the data set class and of everything on boxes, masks, images and scores."""
+
+# Users' scripts say `import xml.etree` and then use this submodule.
+import xml.etree.ElementTree  # noqa: F401
+
+from .data.anchors import generate_anchors, generate_pyramid_anchors
+from .data.boxes import (
+    apply_box_deltas,
+    box_refinement,
+    compute_iou,
+    compute_overlaps,
+    compute_overlaps_masks,
+    denorm_boxes,
+    non_max_suppression,
+    norm_boxes,
+    trim_zeros,
+)
+from .data.dataset import Dataset
+from .data.masks import expand_mask, extract_bboxes, minimize_mask, mold_mask, unmold_mask
+from .data.resize import resize, resize_image, resize_mask
+from .evaluation.ap import compute_ap, compute_ap_range, compute_matches, compute_recall
+
+__all__ = [
+    "Dataset",
+    "apply_box_deltas",
+    "box_refinement",
+    "compute_ap",
+    "compute_ap_range",
+    "compute_iou",
+    "compute_matches",
+    "compute_overlaps",
+    "compute_overlaps_masks",
+    "compute_recall",
+    "denorm_boxes",
+    "expand_mask",
+    "extract_bboxes",
+    "generate_anchors",
+    "generate_pyramid_anchors",
+    "minimize_mask",
+    "mold_mask",
+    "non_max_suppression",
+    "norm_boxes",
+    "resize",
+    "resize_image",
+    "resize_mask",
+    "trim_zeros",
+    "unmold_mask",
+]

@@ -1,0 +1,34 @@
+"""Pictures of images, detections and training.
+
+matplotlib, OpenCV and IPython are imported at first use; importing this package opens no display.
+"""
+
+from .boxes import draw_box, draw_boxes, draw_rois
+from .colors import class_color, random_colors
+from .comparison import display_comparison, display_differences, show_truth_and_detections
+from .drawing import apply_mask, draw_instances
+from .instances import display_instances
+from .panels import display_images, display_top_masks
+from .plots import plot_overlaps, plot_precision_recall, plot_training_curves
+from .tables import display_table, display_weight_stats
+
+__all__ = [
+    "apply_mask",
+    "class_color",
+    "display_comparison",
+    "display_differences",
+    "display_images",
+    "display_instances",
+    "display_table",
+    "display_top_masks",
+    "display_weight_stats",
+    "draw_box",
+    "draw_boxes",
+    "draw_instances",
+    "draw_rois",
+    "plot_overlaps",
+    "plot_precision_recall",
+    "plot_training_curves",
+    "random_colors",
+    "show_truth_and_detections",
+]

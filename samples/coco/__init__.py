@@ -1,0 +1,1 @@
+"""COCO's instance segmentation data, 2014 and 2017."""

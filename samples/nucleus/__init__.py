@@ -1,0 +1,1 @@
+"""Cell nuclei of the 2018 Data Science Bowl."""

@@ -1,0 +1,28 @@
+"""Data that tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def _folder(variable, default):
+    folder = Path(os.environ.get(variable, default))
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent; set {variable} to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def test_data():
+    """Folder with real images (`coco_mini`, the nuclei archive)."""
+    return _folder("MRCNN_TEST_DATA", SHARED / "data")
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Folder with inputs and outputs of the peer implementation."""
+    return _folder("MRCNN_GOLDEN", SHARED / "golden" / "matterport")

@@ -1,0 +1,117 @@
+"""The guard against losses that are not finite."""
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.engine.callbacks import NonFiniteLossError, NonFiniteLossGuard
+
+from .small_models import detector, randomise, values
+
+BATCHES, SIZE = 4, 2
+
+
+class _Batches(keras.utils.PyDataset):
+    """Good batches, but the one at index `bad` has `value` in an image."""
+
+    def __init__(self, bad=None, value=np.nan):
+        super().__init__()
+        self.bad, self.value = bad, value
+        self.x = np.random.default_rng(0).uniform(size=(BATCHES * SIZE, 8, 8, 3)).astype("float32")
+
+    def __len__(self):
+        return BATCHES
+
+    def __getitem__(self, index):
+        x = self.x[index * SIZE : (index + 1) * SIZE].copy()
+        if index == self.bad:
+            x[0, 0, 0, 0] = self.value
+        return x, np.zeros((SIZE, 16), "float32")
+
+
+def _ids(batch):
+    return [f"{batch}-{i}.jpg" for i in range(SIZE)]
+
+
+def _model():
+    model = randomise(detector(dropout=0.5))
+    model.compile(keras.optimizers.SGD(1e-4, momentum=0.9), "mse", metrics=["mae"])
+    return model
+
+
+def _state(model):
+    return [np.array(keras.ops.convert_to_numpy(v.value)) for v in (*model.variables, *model.optimizer.variables)]
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize(("bad", "bad_epoch", "value"), [(0, 0, np.nan), (2, 1, np.inf)])
+def test_it_names_the_batch_and_restores_the_epochs_start(bad, bad_epoch, value):
+    model, batches, starts = _model(), _Batches(value=value), []
+
+    def begin(epoch, logs=None):
+        starts.append(_state(model))
+        batches.bad = bad if epoch == bad_epoch else None
+
+    callbacks = [NonFiniteLossGuard(_ids), keras.callbacks.LambdaCallback(on_epoch_begin=begin)]
+    with pytest.raises(NonFiniteLossError) as caught:
+        model.fit(batches, epochs=3, shuffle=False, verbose=0, callbacks=callbacks)
+    error = caught.value
+    assert (error.epoch, error.batch, error.image_ids) == (bad_epoch + 1, bad, _ids(bad))
+    assert all(name in str(error) for name in _ids(bad)) and "learning rate (it is 0.0001)" in str(error)
+    assert ("batch before" in str(error)) == (bad > 0)
+    assert error.losses == ["mae"]
+    assert len(starts) == bad_epoch + 1
+    for expected, now in zip(starts[-1], _state(model), strict=True):
+        np.testing.assert_array_equal(expected, now)
+    assert all(np.isfinite(value).all() for value in values(model).values())
+
+
+@pytest.mark.jax
+def test_training_can_go_on_after_it():
+    model = _model()
+    with pytest.raises(NonFiniteLossError):
+        model.fit(_Batches(bad=1), epochs=1, shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard(_ids)])
+    history = model.fit(_Batches(), epochs=1, shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard(_ids)])
+    assert np.isfinite(history.history["loss"]).all()
+
+
+@pytest.mark.jax
+def test_good_training_is_the_same_with_and_without_it():
+    guarded, plain = _model(), _model()
+    guarded.fit(_Batches(), epochs=2, shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard(_ids)])
+    plain.fit(_Batches(), epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(_state(guarded), _state(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_loss_that_is_the_only_one_is_named():
+    model = randomise(detector())
+    model.compile("sgd", "mse")
+    with pytest.raises(NonFiniteLossError, match="^loss not finite in epoch 1, batch 1"):
+        model.fit(_Batches(bad=1), shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard(_ids)])
+
+
+def test_failing_look_up_does_not_hide_the_loss():
+    def fail(batch):
+        raise IndexError("no such batch")
+
+    with pytest.raises(NonFiniteLossError, match="ids unknown: no such batch"):
+        _model().fit(_Batches(bad=0), shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard(fail)])
+    with pytest.raises(NonFiniteLossError, match="images unknown"):
+        _model().fit(_Batches(bad=0), shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard()])
+
+
+@pytest.mark.jax
+def test_several_batches_in_one_execution_are_all_named():
+    model = randomise(detector())
+    model.compile("sgd", "mse", steps_per_execution=2)
+    with pytest.raises(NonFiniteLossError) as caught:
+        model.fit(_Batches(bad=2), shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard(_ids)])
+    assert caught.value.image_ids == [*_ids(2), *_ids(3)]
+
+
+def test_learning_rate_schedules_are_understood():
+    model = randomise(detector())
+    model.compile(keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.1)), "mse")
+    with pytest.raises(NonFiniteLossError, match="learning rate"):
+        model.fit(_Batches(bad=0), shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard(_ids)])

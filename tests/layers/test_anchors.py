@@ -1,0 +1,74 @@
+"""Anchors and box coordinates in the graph."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mrcnn.layers.anchors import AnchorLayer
+from mrcnn.layers.boxes import NormBoxes
+from tests.harness import check_declaration, check_layer
+
+pytestmark = pytest.mark.jax
+
+SCALES, RATIOS, STRIDES = (8, 16, 32, 64, 128), (0.5, 1, 2), (4, 8, 16, 32, 64)
+
+
+@pytest.fixture(scope="module")
+def pure(golden):
+    return np.load(golden / "pure.npz")
+
+
+def _image(height=64, width=128):
+    return np.zeros((2, height, width, 3), "float32")
+
+
+def test_like_the_peer(golden):
+    anchors = AnchorLayer(SCALES, RATIOS, STRIDES)(_image(128, 128))
+    expected = np.load(golden / "train_rpn.npz")["anchors_pixels"]
+    np.testing.assert_allclose(ops.convert_to_numpy(anchors), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("anchor_stride", [1, 2])
+def test_contract(anchor_stride):
+    layer = AnchorLayer(SCALES, RATIOS, STRIDES, anchor_stride)
+    (anchors,) = check_layer(layer, _image())
+    assert anchors.dtype == np.float32 and anchors.shape[1] == 4
+
+
+@pytest.mark.parametrize("anchor_stride, name", [(1, "anchors/stride1"), (2, "anchors/stride2")])
+def test_pyramid_like_the_peer(pure, anchor_stride, name):
+    shapes, strides = pure["anchors/feature_shapes"], pure["anchors/strides"]
+    height, width = (int(side) for side in shapes[0] * strides[0])
+    layer = AnchorLayer(pure["anchors/scales"], pure["anchors/ratios"], strides, anchor_stride)
+    anchors = ops.convert_to_numpy(layer(np.zeros((1, height, width, 3), "float32")))
+    np.testing.assert_allclose(anchors, pure[name], atol=1e-4)
+
+
+def test_sides_that_no_stride_divides():
+    """A feature map covers the image: 65 pixels are two cells of 64."""
+    anchors = AnchorLayer((8,), (1,), (64,))(_image(65, 64))
+    np.testing.assert_allclose(ops.convert_to_numpy(anchors), [[-4, -4, 4, 4], [60, -4, 68, 4]])
+
+
+def test_an_image_of_unknown_size_leaves_the_number_open():
+    spec = AnchorLayer(SCALES, RATIOS, STRIDES)(keras.KerasTensor((None, None, None, 3)))
+    assert spec.shape == (None, 4)
+
+
+def test_unequal_lengths_are_named():
+    with pytest.raises(ValueError, match="RPN_ANCHOR_SCALES"):
+        AnchorLayer((8, 16), RATIOS, (4,))
+
+
+def test_norm_boxes_contract():
+    boxes = np.random.default_rng(0).uniform(0, 64, (2, 5, 4)).astype("float32")
+    (normalised,) = check_layer(NormBoxes(), [boxes, _image()])
+    np.testing.assert_allclose(normalised, (boxes - [0, 0, 1, 1]) / [63, 127, 63, 127], rtol=1e-5, atol=1e-6)
+
+
+def test_norm_boxes_of_integers_and_of_anchors():
+    check_layer(NormBoxes(), [np.arange(40, dtype="int32").reshape(2, 5, 4), _image()])
+    inputs = [np.zeros((7, 4), "float32"), _image()]
+    normalised = NormBoxes()(inputs)
+    check_declaration(NormBoxes(), inputs, [False, True], [ops.convert_to_numpy(normalised)])

@@ -1,0 +1,36 @@
+"""Mask targets."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mrcnn.ops.masks import boxes_inside, crop_masks
+from tests.oracle.roi_align import crop_and_resize
+
+pytestmark = pytest.mark.jax
+
+
+def test_crop_masks_like_the_oracle():
+    generator = np.random.default_rng(0)
+    masks = generator.uniform(size=(2, 9, 11, 3)) > 0.5
+    boxes = generator.uniform(-0.2, 1.2, (2, 6, 4)).astype("float32")
+    mask_ids = generator.integers(0, 3, (2, 6)).astype("int32")
+    crops = ops.convert_to_numpy(crop_masks(masks, boxes, mask_ids, (5, 4)))
+    assert crops.dtype == np.float32
+    for b, s in np.ndindex(mask_ids.shape):
+        mask = masks[b, :, :, mask_ids[b, s]][..., None]
+        np.testing.assert_allclose(crops[b, s], crop_and_resize(mask, boxes[b, s], (5, 4))[..., 0], atol=1e-5)
+
+
+def test_boxes_inside_a_frame():
+    frames = np.array([[0.2, 0.2, 0.6, 1.0], [0.5, 0.5, 0.5, 0.9]], "float32")
+    boxes = np.array([[0.2, 0.2, 0.4, 0.6], [0.1, 0.1, 0.9, 0.9]], "float32")
+    inside = ops.convert_to_numpy(boxes_inside(boxes, frames))
+    np.testing.assert_allclose(inside, [[0, 0, 0.5, 0.5], [0, 0, 0, 0]], atol=1e-6)
+
+
+def test_masks_too_large_to_index_are_refused():
+    masks = keras.KerasTensor((64, 1024, 1024, 100), dtype="bool")
+    with pytest.raises(ValueError, match="USE_MINI_MASK"):
+        crop_masks(masks, None, None, (28, 28))

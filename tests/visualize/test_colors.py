@@ -1,0 +1,35 @@
+"""Colours of classes and instances."""
+
+import numpy as np
+import pytest
+
+from mrcnn.visualize import class_color, random_colors
+from mrcnn.visualize.colors import instance_colors
+
+
+def test_random_colors():
+    colors = random_colors(20)
+    assert len(set(colors)) == 20
+    assert np.min(colors) >= 0 and np.max(colors) == 1.0
+    assert np.max(random_colors(5, bright=False)) == pytest.approx(0.7)
+    assert random_colors(0) == []
+
+
+def test_classes_have_fixed_different_colors():
+    colors = [class_color(class_id) for class_id in range(1, 81)]
+    assert colors == [class_color(np.int32(class_id)) for class_id in range(1, 81)]
+    assert len(set(colors)) == 80
+    assert np.min(colors) >= 0 and np.max(colors) <= 1
+
+
+def test_choices():
+    ids = np.array([1, 2, 1])
+    by_class = instance_colors(None, ids)
+    assert by_class == instance_colors("class", ids) and by_class[0] == by_class[2] != by_class[1]
+    assert len(set(instance_colors("instance", ids))) == 3
+    assert instance_colors({2: (0, 0, 0)}, ids) == [by_class[0], (0, 0, 0), by_class[2]]
+    assert instance_colors(np.eye(3), ids) == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    with pytest.raises(ValueError, match="colors has 1 entries for 3"):
+        instance_colors([(1, 0, 0)], ids)
+    with pytest.raises(ValueError, match="'rainbow'"):
+        instance_colors("rainbow", ids)
