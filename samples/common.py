@@ -129,7 +129,7 @@ class TimeBudget(keras.callbacks.Callback):
     """Ends training after `minutes` of wall-clock time, between two batches.
 
     Keras then still validates and writes the checkpoint of the epoch it was in, so nothing is lost. The
-    clock starts with the first training step; one object may serve several calls of `train` in a row.
+    clock starts when training begins, compilation included, and runs on over further calls of `train`.
     """
 
     def __init__(self, minutes):
@@ -170,12 +170,23 @@ def run_schedule(model, train_set, val_set, stages, augmentation=None, minutes=N
                 continue
             callbacks.append(TimeBudget(left))
         print(f"Stage {number} of {len(stages)}: layers '{layers}' until epoch {epochs}, "
-              f"learning rate {rate:g}" + (f", at most {left:.1f} minutes" if minutes else ""))
+              f"learning rate {_rate_text(rate)}" + (f", at most {left:.1f} minutes" if minutes else ""))
         began = time.monotonic()
         model.train(train_set, val_set, learning_rate=rate, epochs=epochs, layers=layers,
                     augmentation=augmentation, custom_callbacks=callbacks)
         spent += (time.monotonic() - began) / 60
     return recorder.history
+
+
+def warm_cosine(rate, steps):
+    """A learning rate that rises to `rate` over a twentieth of the steps and then falls to 0 along a cosine."""
+    warmup = max(1, steps // 20)
+    return keras.optimizers.schedules.CosineDecay(
+        rate / 100, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
+
+
+def _rate_text(rate):
+    return f"{rate:g}" if isinstance(rate, (int, float)) else f"schedule {type(rate).__name__}"
 
 
 def run_folder(args, model, fallback=None):

@@ -52,7 +52,8 @@ def check_declaration(layer, inputs, batched, eager):
         assert keras.backend.standardize_dtype(spec.dtype) == str(output.dtype)
         assert len(spec.shape) == output.ndim
         for axis, (side, real) in enumerate(zip(spec.shape, output.shape, strict=True)):
-            assert side == real or (axis == 0 and side is None), f"declared {spec.shape}, got {output.shape}"
+            fits = side == real or (axis == 0 and side is None)
+            assert fits, f"declared {spec.shape}, got {output.shape}"
 
 
 def check_compiled(layer, inputs, batched, tolerance):
@@ -62,14 +63,15 @@ def check_compiled(layer, inputs, batched, tolerance):
         for jit_compile in sorted({False, layer.supports_jit}):
             model = _functional(clone(layer), inputs, batched)
             model.compile(jit_compile=jit_compile)
-            outputs = as_arrays(model.predict_on_batch(inputs))
+            outputs = as_arrays(model.predict_on_batch(_as_list(inputs)))
             for output, expected in zip(outputs, eager, strict=True):
                 np.testing.assert_allclose(output, expected, rtol=tolerance, atol=tolerance)
 
 
 def _same_draws(shape, seed=None):
     # TensorFlow's own draws are not the same inside and outside of XLA.
-    return ops.convert_to_tensor(np.random.default_rng(0).uniform(size=[int(side) for side in shape]), "float32")
+    draws = np.random.default_rng(0).uniform(size=[int(side) for side in shape])
+    return ops.convert_to_tensor(draws, "float32")
 
 
 def input_gradients(layer, inputs, batched=None):
@@ -80,16 +82,20 @@ def input_gradients(layer, inputs, batched=None):
     """
     model = _functional(clone(layer), inputs, batched, scaled=True)
     before = [float(ops.convert_to_numpy(weight)) for weight in model.trainable_variables]
-    model.compile(keras.optimizers.SGD(1.0), jit_compile=layer.supports_jit)
-    loss = model.train_on_batch(inputs)
+    model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
+    loss = model.train_on_batch(_as_list(inputs))
     after = [float(ops.convert_to_numpy(weight)) for weight in model.trainable_variables]
     gradients = np.subtract(before, after)
     assert np.isfinite(loss).all() and np.isfinite(gradients).all()
     return gradients
 
 
+def _as_list(inputs):
+    return inputs if isinstance(inputs, list) else [inputs]
+
+
 def _functional(layer, inputs, batched, scaled=False):
-    arrays = inputs if isinstance(inputs, list) else [inputs]
+    arrays = _as_list(inputs)
     symbols = [
         keras.Input(batch_shape=(None if has_batch else len(array), *array.shape[1:]), dtype=str(array.dtype))
         for array, has_batch in zip(arrays, batched or [True] * len(arrays), strict=True)
@@ -97,7 +103,8 @@ def _functional(layer, inputs, batched, scaled=False):
     if not scaled:
         return keras.Model(symbols, layer(symbols if isinstance(inputs, list) else symbols[0]))
     factors = [Factor(dtype=str(array.dtype)) if array.dtype.kind == "f" else None for array in arrays]
-    fed = [symbol if factor is None else factor(symbol) for symbol, factor in zip(symbols, factors, strict=True)]
+    pairs = zip(symbols, factors, strict=True)
+    fed = [symbol if factor is None else factor(symbol) for symbol, factor in pairs]
     return SumModel(symbols, layer(fed if isinstance(inputs, list) else fed[0]))
 
 

@@ -10,6 +10,7 @@ from ..data.generator import DataGenerator, EpochCounter
 from . import run_folder, weights
 from .callbacks import NonFiniteLossGuard
 from .checkpoints import TrainingCheckpoint, restore_training_state
+from .host_memory import keep_freed_memory
 from .inference import mold_inputs, unmold_detections
 from .tensorboard import TensorBoardScalars
 from .training import LAYER_CHOICES, compile_model, leaf_layers_with_weights, set_trainable
@@ -41,6 +42,7 @@ class Detector:
         if mode not in ("training", "inference"):
             raise ValueError(f'mode is {mode!r}; expected "training" or "inference".')
         config.validate(mode)
+        keep_freed_memory()
         self.mode = mode
         self.config = config
         self.model_dir = str(model_dir)

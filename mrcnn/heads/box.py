@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from ..layers.batch_norm import norm_layer
+from ..layers.window_conv import WindowConv2D
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -33,9 +34,9 @@ class BoxHead(layers.Layer):
         self.fc_size = fc_size
         self.train_bn = train_bn
         self.norm = norm
-        self.conv1 = layers.Conv2D(fc_size, pool_size, name="mrcnn_class_conv1")
+        self.conv1 = WindowConv2D(fc_size, pool_size, name="mrcnn_class_conv1")
         self.bn1 = norm_layer(norm, train_bn, "mrcnn_class_bn1", fc_size)
-        self.conv2 = layers.Conv2D(fc_size, 1, name="mrcnn_class_conv2")
+        self.conv2 = WindowConv2D(fc_size, 1, name="mrcnn_class_conv2")
         self.bn2 = norm_layer(norm, train_bn, "mrcnn_class_bn2", fc_size)
         self.class_logits = layers.Dense(num_classes, name="mrcnn_class_logits")
         self.bbox_fc = layers.Dense(4 * num_classes, name="mrcnn_bbox_fc")

@@ -10,7 +10,8 @@ from ..ops.sampling import gather_rows, merge_positives_first, pad_rows, pick, r
 POSITIVE_IOU = 0.7
 NEGATIVE_IOU = 0.3
 CROWD_IOU = 0.001
-# Overlaps this close, relatively, count as equal: float32 cannot tell them apart at pixel coordinates of 1000.
+# Overlaps as close as this, relatively, count as equal: at pixel coordinates of 1000 float32 cannot tell
+# them apart.
 TIE = 1e-5
 # Ground-truth boxes compared with all anchors at once: the [B, chunk, A] overlaps stay small.
 GT_CHUNK = 4

@@ -36,7 +36,8 @@ class AnchorLayer(keras.layers.Layer):
         if len(scales) != len(strides):
             raise ValueError(
                 f"AnchorLayer needs one scale per level, got {len(scales)} scales {tuple(scales)} for "
-                f"{len(strides)} strides {tuple(strides)}. Make RPN_ANCHOR_SCALES as long as BACKBONE_STRIDES."
+                f"{len(strides)} strides {tuple(strides)}. Make RPN_ANCHOR_SCALES as long as "
+                "BACKBONE_STRIDES."
             )
         self.scales = tuple(float(scale) for scale in scales)
         self.ratios = tuple(float(ratio) for ratio in ratios)
@@ -57,10 +58,9 @@ class AnchorLayer(keras.layers.Layer):
         half = 0.5 * scale * np.stack([1.0 / roots, roots], axis=1)
         template = np.concatenate([-half, half], axis=1).astype("float32")  # [ratios, 4] around the origin
         rows, columns = (self._shifts(side, stride) for side in (height, width))
-        y = ops.repeat(rows, ops.shape(columns)[0])
-        x = ops.tile(columns, ops.shape(rows)[:1])
-        centers = ops.stack([y, x, y, x], axis=1)
-        return ops.reshape(centers[:, None, :] + template[None], (-1, 4))
+        y, x = ops.meshgrid(rows, columns, indexing="ij")
+        centers = ops.stack([y, x, y, x], axis=-1)
+        return ops.reshape(centers[:, :, None, :] + template, (-1, 4))
 
     def _shifts(self, side, stride):
         cells = -(-side // stride)

@@ -43,7 +43,8 @@ class DetectionLayer(keras.layers.Layer):
         self.supports_jit = supports_jit("grouped_nms", "top_k")
 
     def call(self, inputs):
-        rois, probs, deltas, image_meta = (ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in inputs)
+        tensors = [ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in inputs]
+        rois, probs, deltas, image_meta = tensors
         class_ids = ops.cast(ops.argmax(probs, axis=-1), "int32")
         scores = ops.max(probs, axis=-1)
         boxes = apply_deltas(rois, _of_class(deltas, class_ids) * ops.array(self.bbox_std_dev, "float32"))

@@ -59,8 +59,8 @@ class DetectionTargetLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         if not 0 < positive_ratio <= 1 or int(rois_per_image * positive_ratio) < 1:
             raise ValueError(
-                f"ROI_POSITIVE_RATIO is {positive_ratio} and TRAIN_ROIS_PER_IMAGE {rois_per_image}: expected a "
-                "ratio above 0 and at most 1 that leaves at least one positive roi."
+                f"ROI_POSITIVE_RATIO is {positive_ratio} and TRAIN_ROIS_PER_IMAGE {rois_per_image}: expected "
+                "a ratio above 0 and at most 1 that leaves at least one positive roi."
             )
         self.rois_per_image = int(rois_per_image)
         self.positive_ratio = float(positive_ratio)

@@ -29,8 +29,8 @@ def crop_masks(masks, boxes, mask_ids, mask_shape):
 
     Args:
         masks: `[B, h, w, G]` bool or numbers.
-        boxes: `[B, S, 4]` float32, normalised to the mask.
-        mask_ids: `[B, S]` int32 in 0..G-1.
+        boxes: `[B, S, 4]`, normalised to the mask.
+        mask_ids: `[B, S]` integers in 0..G-1.
         mask_shape: `(height, width)` of the result.
 
     Returns:
@@ -46,6 +46,7 @@ def crop_masks(masks, boxes, mask_ids, mask_shape):
             "(USE_MINI_MASK = True), a smaller batch or fewer MAX_GT_INSTANCES."
         )
     batch, height, width, count = (ops.cast(side, "int32") for side in shape)
+    boxes, mask_ids = ops.cast(boxes, "float32"), ops.cast(mask_ids, "int32")
     image = ops.arange(shape[0], dtype="int32")[:, None]
     flat = ops.reshape(masks, (-1,))
     y_taps = corner_taps(boxes[..., 0], boxes[..., 2], height, mask_shape[0])

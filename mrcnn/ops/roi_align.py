@@ -76,8 +76,7 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2)
             static shape.
     """
     if sampling_ratio < 1:
-        raise ValueError(f"sampling_ratio is {sampling_ratio}, expected an integer of at least 1 (usually 2).")
-    boxes_px = ops.stop_gradient(ops.cast(boxes_px, "float32"))
+        raise ValueError(f"sampling_ratio is {sampling_ratio}, expected at least 1 (the usual value is 2).")
     levels = ops.cast(levels, "int32")
     base, height, width = level_geometry(features, levels)
     pairs = [stride if isinstance(stride, tuple | list) else (stride, stride) for stride in strides]
@@ -85,9 +84,10 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2)
         ops.take(ops.stack([ops.cast(pair[axis], "float32") for pair in pairs]), levels, axis=0)
         for axis in range(2)
     )
-    y1, x1, y2, x2 = (boxes_px[..., i] for i in range(4))
-    y_taps = mean_taps(y1 / stride_y - 0.5, y2 / stride_y - 0.5, height, pool_shape[0], sampling_ratio)
-    x_taps = mean_taps(x1 / stride_x - 0.5, x2 / stride_x - 0.5, width, pool_shape[1], sampling_ratio)
+    strides = ops.stack([stride_y, stride_x, stride_y, stride_x], axis=-1)
+    boxes = ops.stop_gradient(ops.cast(boxes_px, "float32") / strides) - 0.5
+    y_taps = mean_taps(boxes[..., 0], boxes[..., 2], height, pool_shape[0], sampling_ratio)
+    x_taps = mean_taps(boxes[..., 1], boxes[..., 3], width, pool_shape[1], sampling_ratio)
     return gather_taps(flatten_levels(features), base, width, y_taps, x_taps)
 
 
@@ -132,8 +132,8 @@ def corner_taps(start, stop, size, cells):
     """
     last = ops.cast(size, "float32") - 1.0
     if cells > 1:
-        # XLA makes a division by a constant a product with its reciprocal. Rounded that way, the last sample of
-        # a whole-image box would fall off the map; a divisor that only looks variable is divided by exactly.
+        # XLA makes a division by a constant a product with its reciprocal. Rounded that way, the last sample
+        # of a whole-image box would fall off the map; a divisor that looks variable is divided by exactly.
         step = (stop - start) * last / ops.where(start == start, float(cells - 1), 1.0)
         position = (start * last)[..., None] + ops.arange(cells, dtype="float32") * step[..., None]
     else:

@@ -16,7 +16,7 @@ def top_k(values, k):
     Returns:
         `(values [..., k], indices [..., k] int32)`.
     """
-    return kernel("top_k")(values, k)
+    return kernel("top_k")(ops.convert_to_tensor(values), k)
 
 
 def gather_rows(rows, indices):

@@ -9,8 +9,6 @@ from mrcnn.layers.anchors import AnchorLayer
 from tests.harness import check_layer, input_gradients
 from tests.oracle import targets as oracle
 
-pytestmark = pytest.mark.jax
-
 STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
 UNBATCHED = [False, True, True]
 
@@ -34,16 +32,18 @@ def _targets(layer, inputs):
     return [ops.convert_to_numpy(output) for output in layer(inputs)]
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("name, size", [("plain", 64), ("crowd", 64), ("many", 8), ("wide", 4096)])
 def test_like_the_peer(golden, name, size):
     pure = np.load(golden / "pure.npz")
     anchors, match = pure["rpn/anchors"], pure[f"rpn/{name}/match"]
     class_ids, boxes = pure[f"rpn/{name}/gt_class_ids"][None], pure["rpn/gt_boxes"][None]
-    ids, labels, deltas = (row[0] for row in _targets(AnchorTargetLayer(size, seed=0), [anchors, class_ids, boxes]))
+    outputs = _targets(AnchorTargetLayer(size, seed=0), [anchors, class_ids, boxes])
+    ids, labels, deltas = (output[0] for output in outputs)
     assert len(ids) == min(size, len(anchors))
     expected, _ = oracle.match_anchors(anchors, class_ids[0], boxes[0])
     positives, peers = ids[labels == 1], np.flatnonzero(match == 1)
-    # Two anchors overlap the third object equally up to float64 rounding, by which the peer takes one of them.
+    # Two anchors overlap the third object equally up to float64 rounding, by which the peer takes one.
     assert set(peers) <= set(np.flatnonzero(expected == 1)) and (expected == 1).sum() <= 6
     if name == "many":
         assert len(positives) == len(peers) == 4 and set(positives) <= set(np.flatnonzero(expected == 1))
@@ -62,9 +62,8 @@ def test_like_the_peer(golden, name, size):
 def test_matching_like_the_oracle(anchors):
     ids, boxes = _objects(batch=3, slots=2 * GT_CHUNK + 1, seed=1)
     ids[2, 1] = -1
-    positive, negative, gt_ids = (
-        ops.convert_to_numpy(output) for output in match_anchors(*map(ops.convert_to_tensor, (anchors, ids, boxes)))
-    )
+    outputs = match_anchors(*map(ops.convert_to_tensor, (anchors, ids, boxes)))
+    positive, negative, gt_ids = map(ops.convert_to_numpy, outputs)
     for image in range(3):
         match, expected_ids = oracle.match_anchors(anchors, ids[image], boxes[image])
         np.testing.assert_array_equal(positive[image], match == 1)
@@ -72,6 +71,7 @@ def test_matching_like_the_oracle(anchors):
         np.testing.assert_array_equal(gt_ids[image][match == 1], expected_ids[match == 1])
 
 
+@pytest.mark.jax
 def test_contract(anchors):
     layer = AnchorTargetLayer(32, seed=3)
     ids, labels, deltas = check_layer(layer, [anchors, *_objects()], UNBATCHED)
@@ -91,6 +91,7 @@ def test_deltas_like_the_oracle(anchors):
             np.testing.assert_allclose(delta, expected, atol=1e-4)
 
 
+@pytest.mark.jax
 def test_an_empty_image_gives_negatives_alone(anchors):
     inputs = [anchors, np.zeros((2, 5), "int32"), np.zeros((2, 5, 4), "float32")]
     ids, labels, deltas = check_layer(AnchorTargetLayer(32, seed=0), inputs, UNBATCHED)
@@ -105,6 +106,7 @@ def test_a_full_image_has_half_positives(anchors):
     assert labels[0].tolist() == [1] * 8 + [0] * 8
 
 
+@pytest.mark.jax
 def test_a_crowd_is_neither_positive_nor_negative(anchors):
     boxes = np.array([[[0, 0, 32, 64], [40, 40, 60, 60]]], "float32")
     ids, labels, _ = _targets(AnchorTargetLayer(64, seed=0), [anchors, np.array([[-1, 2]]), boxes])

@@ -9,8 +9,6 @@ from mrcnn.layers.anchors import AnchorLayer
 from mrcnn.layers.boxes import NormBoxes
 from tests.harness import check_declaration, check_layer
 
-pytestmark = pytest.mark.jax
-
 SCALES, RATIOS, STRIDES = (8, 16, 32, 64, 128), (0.5, 1, 2), (4, 8, 16, 32, 64)
 
 
@@ -23,12 +21,14 @@ def _image(height=64, width=128):
     return np.zeros((2, height, width, 3), "float32")
 
 
+@pytest.mark.jax
 def test_like_the_peer(golden):
     anchors = AnchorLayer(SCALES, RATIOS, STRIDES)(_image(128, 128))
     expected = np.load(golden / "train_rpn.npz")["anchors_pixels"]
     np.testing.assert_allclose(ops.convert_to_numpy(anchors), expected, atol=1e-5)
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("anchor_stride", [1, 2])
 def test_contract(anchor_stride):
     layer = AnchorLayer(SCALES, RATIOS, STRIDES, anchor_stride)
@@ -61,6 +61,7 @@ def test_unequal_lengths_are_named():
         AnchorLayer((8, 16), RATIOS, (4,))
 
 
+@pytest.mark.jax
 def test_norm_boxes_contract():
     boxes = np.random.default_rng(0).uniform(0, 64, (2, 5, 4)).astype("float32")
     (normalised,) = check_layer(NormBoxes(), [boxes, _image()])

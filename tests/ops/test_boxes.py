@@ -54,7 +54,8 @@ def test_iou_of_empty_boxes_is_zero():
 
 def test_deltas_like_the_peer(pure):
     boxes, gt = pure["delta/boxes"], pure["delta/gt"]
-    np.testing.assert_allclose(_numpy(box_ops.encode_deltas(boxes, gt)), pure["delta/box_refinement"], atol=1e-5)
+    deltas = _numpy(box_ops.encode_deltas(boxes, gt))
+    np.testing.assert_allclose(deltas, pure["delta/box_refinement"], atol=1e-5)
     moved = _numpy(box_ops.apply_deltas(boxes, pure["delta/deltas"]))
     np.testing.assert_allclose(moved, pure["delta/apply_box_deltas"], rtol=1e-5, atol=1e-4)
     back = _numpy(box_ops.apply_deltas(boxes, box_ops.encode_deltas(boxes, gt)))

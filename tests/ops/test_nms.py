@@ -114,7 +114,7 @@ def _grid_boxes(draw):
 @given(data=st.data())
 @settings(max_examples=20, deadline=None)
 def test_ties_and_padding(threshold, groups, data):
-    """Boxes on a coarse grid with few scores: equal boxes, equal scores, overlaps on the threshold, padding."""
+    """Boxes on a coarse grid, few scores: equal boxes and scores, overlaps on the threshold, padding."""
     few = st.sampled_from([-1.0, 0.0, 0.25, 1.0])
     scores = data.draw(st.lists(few, min_size=IMAGES * BOXES, max_size=IMAGES * BOXES))
     scores = np.array(scores, "float32").reshape(IMAGES, BOXES)

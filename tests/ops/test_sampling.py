@@ -25,7 +25,8 @@ def test_gather_rows(tail):
     rows = np.random.default_rng(0).normal(size=(3, 5, *tail)).astype("float32")
     indices = np.array([[4, 0, 0], [1, 2, 3], [2, 2, 4]], "int32")
     (picked,) = _numpy(sampling.gather_rows(rows, indices))
-    np.testing.assert_array_equal(picked, np.stack([row[index] for row, index in zip(rows, indices, strict=True)]))
+    expected = np.stack([row[index] for row, index in zip(rows, indices, strict=True)])
+    np.testing.assert_array_equal(picked, expected)
 
 
 def test_pick_takes_candidates_only_by_priority():

@@ -34,5 +34,5 @@ def kernel(name):
 
 
 def supports_jit(*names):
-    """Whether XLA can compile all these kernels as chosen here. Layers report it to Keras as `supports_jit`."""
+    """Whether XLA can compile all these kernels; layers report it to Keras as `supports_jit`."""
     return not set(names) & set(getattr(_native_module(), "WITHOUT_XLA", ()))

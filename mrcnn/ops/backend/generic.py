@@ -30,36 +30,28 @@ def grouped_nms(boxes, scores, group_ids, iou_threshold, max_outputs):
     `max_outputs`), then among themselves. It stops when every image has its boxes, so the overlaps of all
     pairs are never held and in general not computed.
     """
-    count = boxes.shape[1]
-    tile = min(NMS_TILE, count)
-    scores, order = stable_top_k(scores, count)
-    boxes = gather_rows(boxes, order)
-    group_ids = None if group_ids is None else gather_rows(group_ids, order)
-    score_tiles, box_tiles = _tiles(scores, tile, -1.0), _tiles(boxes, tile, 0.0)
-    group_tiles = None if group_ids is None else _tiles(group_ids, tile, 0)
+    tile = min(NMS_TILE, boxes.shape[1])
+    scores, order = stable_top_k(scores, boxes.shape[1])
+    rows = [gather_rows(part, order) for part in (boxes, group_ids) if part is not None]
+    score_tiles, row_tiles = _tiles(scores, tile, -1.0), [_tiles(part, tile, 0) for part in rows]
+    last = score_tiles.shape[0] - 1
 
     def unfinished(index, slots, taken):
-        scores_here = ops.take(score_tiles, ops.minimum(index, score_tiles.shape[0] - 1), axis=0)
-        return (index < score_tiles.shape[0]) & ops.any((taken < max_outputs) & (scores_here[:, 0] >= 0))
+        best = ops.take(score_tiles, ops.minimum(index, last), axis=0)[:, 0]
+        return (index <= last) & ops.any((taken < max_outputs) & (best >= 0))
 
     def step(index, slots, taken):
-        new_boxes, old_boxes = ops.take(box_tiles, index, axis=0), gather_rows(boxes, slots[:, :max_outputs])
-        across, within = _overlaps(new_boxes, old_boxes, iou_threshold), _overlaps(new_boxes, new_boxes, iou_threshold)
-        if group_ids is not None:
-            new_groups, old_groups = ops.take(group_tiles, index, axis=0), gather_rows(group_ids, slots[:, :max_outputs])
-            across = across & (new_groups[:, :, None] == old_groups[:, None, :])
-            within = within & (new_groups[:, :, None] == new_groups[:, None, :])
-        across = across & _first(taken, max_outputs)[:, None, :]
-        alive = (ops.take(score_tiles, index, axis=0) >= 0) & ~ops.any(across, axis=2)
-        keep = _greedy_within(within, alive)
-        return (index + 1, *_append(slots, taken, keep, index * tile))
+        new = [ops.take(part, index, axis=0) for part in row_tiles]
+        old = [gather_rows(part, slots[:, :max_outputs]) for part in rows]
+        hidden = _hides(new, old, iou_threshold) & _first(taken, max_outputs)[:, None, :]
+        alive = (ops.take(score_tiles, index, axis=0) >= 0) & ~ops.any(hidden, axis=2)
+        keep = _greedy_within(_hides(new, new, iou_threshold), alive)
+        return index + 1, *_append(slots, taken, keep, index * tile)
 
-    batch = ops.shape(boxes)[0]
     # One slot more than asked for: whatever finds no place is written there.
-    slots = ops.zeros((batch, max_outputs + 1), dtype="int32")
-    taken = ops.zeros((batch,), dtype="int32")
+    slots = ops.zeros((ops.shape(boxes)[0], max_outputs + 1), dtype="int32")
     start = ops.convert_to_tensor(0, dtype="int32")
-    _, slots, taken = ops.while_loop(unfinished, step, (start, slots, taken))
+    _, slots, taken = ops.while_loop(unfinished, step, (start, slots, slots[:, 0]))
     valid = _first(taken, max_outputs)
     return ops.where(valid, gather_rows(order, slots[:, :max_outputs]), 0), valid
 
@@ -78,8 +70,12 @@ def _tiles(rows, tile, value):
     return ops.moveaxis(rows, 1, 0)
 
 
-def _overlaps(boxes_a, boxes_b, iou_threshold):
-    return iou_matrix(boxes_a, boxes_b) > iou_threshold
+def _hides(rows, others, iou_threshold):
+    """`[B, N, M]` bool: whether two boxes are too close. `rows` is boxes `[B, N, 4]`, or boxes and groups."""
+    close = iou_matrix(rows[0], others[0]) > iou_threshold
+    if len(rows) == 1:
+        return close
+    return close & (rows[1][:, :, None] == others[1][:, None, :])
 
 
 def _greedy_within(overlaps, alive):
@@ -124,7 +120,7 @@ def _append(slots, taken, keep, offset):
 
 
 def crop_and_resize(features, boxes, levels, pool_shape):
-    """See `ops.roi_align.crop_and_resize`: one gather over all levels for each corner of the sampled cells."""
+    """See `ops.roi_align.crop_and_resize`. One gather over all levels per corner of the sampled cells."""
     base, height, width = level_geometry(features, levels)
     y_taps = corner_taps(boxes[..., 0], boxes[..., 2], height, pool_shape[0])
     x_taps = corner_taps(boxes[..., 1], boxes[..., 3], width, pool_shape[1])

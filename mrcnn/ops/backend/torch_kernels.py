@@ -4,6 +4,6 @@ import torch
 
 
 def top_k(values, k):
-    """See `ops.sampling.top_k`. `torch.topk` leaves the order of equal values open, a stable sort does not."""
+    """See `ops.sampling.top_k`. A stable sort, as `torch.topk` leaves the order of equals open."""
     values, indices = torch.sort(values, dim=-1, descending=True, stable=True)
     return values[..., :k], indices[..., :k].to(torch.int32)
