@@ -152,11 +152,33 @@ class TimeBudget(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+class CosineOverTime(keras.callbacks.Callback):
+    """Lets the learning rate fall along a cosine from its value at the start to 0 when `minutes` are over.
+
+    It is set at the start of each epoch; the first epoch has a tenth of the rate, to warm up.
+    """
+
+    def __init__(self, rate, minutes):
+        super().__init__()
+        self.rate = rate
+        self.seconds = 60.0 * minutes
+        self.started = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.started is None:
+            self.started = time.monotonic()
+            self.model.optimizer.learning_rate = self.rate / 10
+            return
+        progress = min(1.0, (time.monotonic() - self.started) / self.seconds)
+        self.model.optimizer.learning_rate = self.rate * 0.5 * (1 + np.cos(np.pi * progress))
+
+
 def run_schedule(model, train_set, val_set, stages, augmentation=None, minutes=None):
     """Train through `stages`: a list of (layers, learning rate, epochs, share of the time).
 
     Epochs and shares (0 to 1) count from the start, not from the end of the stage before. `minutes` bounds
-    the whole: a stage ends when its epochs are done or its share of the minutes is used up.
+    the whole: a stage ends when its epochs are done or its share of the minutes is used up, and a learning rate that
+    is a number falls to 0 over that time.
     Stages whose epochs the model already has behind it are skipped. Returns {name: [value per epoch]}.
     """
     recorder, spent = LossRecorder(), 0.0
@@ -169,6 +191,8 @@ def run_schedule(model, train_set, val_set, stages, augmentation=None, minutes=N
             if left <= 0:
                 continue
             callbacks.append(TimeBudget(left))
+            if isinstance(rate, int | float):
+                callbacks.append(CosineOverTime(rate, left))
         print(f"Stage {number} of {len(stages)}: layers '{layers}' until epoch {epochs}, "
               f"learning rate {_rate_text(rate)}" + (f", at most {left:.1f} minutes" if minutes else ""))
         began = time.monotonic()
@@ -186,7 +210,7 @@ def warm_cosine(rate, steps):
 
 
 def _rate_text(rate):
-    return f"{rate:g}" if isinstance(rate, (int, float)) else f"schedule {type(rate).__name__}"
+    return f"{rate:g}" if isinstance(rate, int | float) else f"schedule {type(rate).__name__}"
 
 
 def run_folder(args, model, fallback=None):

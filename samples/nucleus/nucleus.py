@@ -78,6 +78,24 @@ class NucleusConfig(Config):
     DETECTION_MAX_INSTANCES = 400
 
 
+# What differs where nothing is pretrained: normalisation that needs no large batch and an optimizer that finds its
+# own step sizes.
+FROM_SCRATCH = {"NORM": "group", "OPTIMIZER": "adam", "LEARNING_RATE": 0.001, "RPN_TRAIN_ANCHORS_PER_IMAGE": 128}
+
+# What differs with the light backbone: everything behind it is narrower too.
+LIGHT = {
+    **FROM_SCRATCH,
+    "BACKBONE": "light",
+    "IMAGES_PER_GPU": 4,
+    "TOP_DOWN_PYRAMID_SIZE": 64,
+    "FPN_CLASSIF_FC_LAYERS_SIZE": 256,
+    "TRAIN_ROIS_PER_IMAGE": 64,
+    "PRE_NMS_LIMIT": 2000,
+    "POST_NMS_ROIS_TRAINING": 500,
+    "POST_NMS_ROIS_INFERENCE": 1000,
+}
+
+
 class NucleusInferenceConfig(NucleusConfig):
     """Whole images one at a time, enlarged as in training and padded to multiples of 64."""
 
@@ -284,10 +302,14 @@ def mask_to_rle(image_id, mask, scores):
 def make_config(base, args):
     """`base` with the command line's wishes; whole images are padded, so the side concerns training only."""
     training = base is NucleusConfig
-    return common.configure(base, BACKBONE=args.backbone, STEPS_PER_EPOCH=args.steps,
-                            IMAGE_MIN_DIM=args.image_size if training else None,
-                            IMAGE_MAX_DIM=args.image_size if training else None,
-                            IMAGES_PER_GPU=args.batch if training else None)
+    light = args.backbone == "light"
+    chosen = dict(LIGHT if light else FROM_SCRATCH if args.from_scratch else {}) | {
+        "BACKBONE": args.backbone, "STEPS_PER_EPOCH": args.steps,
+        "IMAGE_MIN_DIM": args.image_size if training else None,
+        "IMAGE_MAX_DIM": args.image_size if training else None}
+    if not training or args.batch:
+        chosen["IMAGES_PER_GPU"] = args.batch if training else 1
+    return common.configure(base, **chosen)
 
 
 def load_dataset(args, subset):
@@ -312,7 +334,7 @@ def train(args):
     model = common.build_model("training", config, args.logs)
     weights = args.weights or "imagenet"
     common.load_weights(model, weights)
-    epochs, rate = args.epochs or 40, args.learning_rate or config.LEARNING_RATE
+    epochs, rate = args.epochs or (1000 if args.minutes else 40), args.learning_rate or config.LEARNING_RATE
     stages = [("all", rate, epochs, 1.0)]
     if weights.lower() in ("coco", "imagenet"):
         # Fresh heads would wreck the pretrained features: they learn alone first.
@@ -400,6 +422,8 @@ def parse(argv=None):
                         "else last)")
     parser.add_argument("--subset", help="train, val or a folder such as stage1_train (default: train to "
                         "train, val to evaluate, stage1_test to detect)")
+    parser.add_argument("--from-scratch", action="store_true", help="group normalisation and Adam, for training "
+                        "from random weights (always on with --backbone light)")
     parser.add_argument("--limit", type=common.positive(int), help="images to evaluate or detect")
     parser.add_argument("--learning-rate", type=common.positive(float))
     return common.add_run_arguments(parser).parse_args(argv)

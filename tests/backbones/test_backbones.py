@@ -1,0 +1,72 @@
+"""Every backbone gives four feature maps at strides 4, 8, 16 and 32."""
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.backbones.build import backbone_graph
+from mrcnn.backbones.resnet import resnet_graph
+from mrcnn.layers.batch_norm import BatchNorm
+
+MEAN = [123.7, 116.8, 103.9]
+
+
+def outputs_of(backbone, side=128, **options):
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, backbone_graph(image, backbone, MEAN, **options))
+    return model, model.predict_on_batch(np.zeros((1, side, side, 3), "float32"))
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.parametrize("name", ["light", "resnet50"])
+def test_own_networks(name, norm):
+    model, features = outputs_of(name, norm=norm)
+    assert [feature.shape[1] for feature in features] == [32, 16, 8, 4]
+    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in model.layers)
+    assert has_batch_norm == (norm == "batch")
+
+
+@pytest.mark.parametrize("name", ["MobileNetV2", "efficientnet_b0", "resnet50v2"])
+def test_networks_of_keras_applications(name):
+    _, features = outputs_of(name)
+    assert [feature.shape[1] for feature in features] == [32, 16, 8, 4]
+
+
+def test_frozen_batch_norm_reaches_inside_an_application():
+    model, _ = outputs_of("MobileNetV2", train_bn=False)
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms and all(isinstance(layer, BatchNorm) and layer.train_bn is False for layer in norms)
+
+
+def test_a_callable():
+    def tiny(input_image, stage5=True, train_bn=None):
+        maps, x = [], input_image
+        for stage in range(1, 6):
+            x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name=f"stage{stage}")(x)
+            maps.append(x)
+        return maps
+
+    _, features = outputs_of(tiny)
+    assert [feature.shape for feature in features] == [(1, s, s, 4) for s in (32, 16, 8, 4)]
+
+
+@pytest.mark.parametrize("backbone, message", [("resnet5000", "resnet5000"), (lambda *_, **__: [1, 2], "2 feature")])
+def test_errors_name_what_is_wrong(backbone, message):
+    with pytest.raises(ValueError, match=message):
+        outputs_of(backbone)
+
+
+def test_resnet101_has_23_blocks_in_stage_four():
+    image = keras.Input((64, 64, 3))
+    *_, c4, c5 = resnet_graph(image, "resnet101", stage5=True)
+    names = {layer.name for layer in keras.Model(image, c5).layers}
+    assert "res4w_out" in names and "res4x_out" not in names
+    assert c4.shape == (None, 4, 4, 1024)
+
+
+def test_frozen_batch_norm_ignores_the_batch():
+    x = np.random.default_rng(0).normal(5, 3, (8, 4)).astype("float32")
+    frozen, live = BatchNorm(train_bn=False), BatchNorm(train_bn=None)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(frozen(x, training=True)), x / np.sqrt(1.001), rtol=1e-4)
+    assert abs(keras.ops.convert_to_numpy(live(x, training=True)).mean()) < 1e-3
