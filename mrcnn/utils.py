@@ -18,9 +18,11 @@ from .data.boxes import (
 from .data.dataset import Dataset
 from .data.masks import expand_mask, extract_bboxes, minimize_mask, mold_mask, unmold_mask
 from .data.resize import resize, resize_image, resize_mask
+from .engine.downloads import COCO_MODEL_URL, download_trained_weights
 from .evaluation.ap import compute_ap, compute_ap_range, compute_matches, compute_recall
 
 __all__ = [
+    "COCO_MODEL_URL",
     "Dataset",
     "apply_box_deltas",
     "box_refinement",
@@ -32,6 +34,7 @@ __all__ = [
     "compute_overlaps_masks",
     "compute_recall",
     "denorm_boxes",
+    "download_trained_weights",
     "expand_mask",
     "extract_bboxes",
     "generate_anchors",

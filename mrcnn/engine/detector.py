@@ -10,6 +10,7 @@ from ..data.generator import DataGenerator, EpochCounter
 from . import run_folder, weights
 from .callbacks import NonFiniteLossGuard
 from .checkpoints import TrainingCheckpoint, restore_training_state
+from .downloads import imagenet_weights_path
 from .host_memory import keep_freed_memory
 from .inference import mold_inputs, unmold_detections
 from .tensorboard import TensorBoardScalars
@@ -77,6 +78,14 @@ class Detector:
     def save_weights(self, filepath):
         """Writes the weights in the layout of Matterport's files, atomically."""
         weights.save_weights(self.keras_model, filepath)
+
+    def get_imagenet_weights(self):
+        """Path of ResNet-50's ImageNet weights, for `load_weights`; downloaded into Keras' cache once.
+
+        Raises:
+            ConnectionError: the file is not there and cannot be fetched; says where to put it.
+        """
+        return imagenet_weights_path()
 
     def find_last(self):
         """Path of the newest checkpoint of the newest run of this configuration's `NAME`.

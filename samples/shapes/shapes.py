@@ -18,9 +18,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mrcnn import utils
 from mrcnn.config import Config
-from mrcnn.data.dataset import Dataset
-from samples import common
+from samples import common, schedules
 
 # First picture index of each subset: far enough apart that no training picture is ever evaluated on.
 TRAIN_OFFSET, VAL_OFFSET, TEST_OFFSET = 0, 10_000_000, 20_000_000
@@ -29,9 +29,9 @@ TRAIN_OFFSET, VAL_OFFSET, TEST_OFFSET = 0, 10_000_000, 20_000_000
 EPOCHS = 9
 
 # A shape of which less than this part can be seen is left out.
-MIN_VISIBLE = 0.3
+MIN_VISIBLE = 0.4
 
-# A shape differs from the background by at least this much (0-255) in at least one colour channel.
+# A shape differs from the background and from the other shapes by at least this much (0-255) in one colour channel.
 MIN_CONTRAST = 60
 
 
@@ -43,11 +43,11 @@ class ShapesConfig(Config):
     NORM = "group"
     OPTIMIZER = "adam"
     LEARNING_RATE = 0.001
-    IMAGES_PER_GPU = 8
+    IMAGES_PER_GPU = 4
     NUM_CLASSES = 1 + 3
     IMAGE_MIN_DIM = 128
     IMAGE_MAX_DIM = 128
-    RPN_ANCHOR_SCALES = (8, 16, 32, 64, 128)
+    RPN_ANCHOR_SCALES = (16, 32, 64, 128, 256)
     RPN_TRAIN_ANCHORS_PER_IMAGE = 64
     TRAIN_ROIS_PER_IMAGE = 32
     POST_NMS_ROIS_TRAINING = 256
@@ -56,8 +56,8 @@ class ShapesConfig(Config):
     FPN_CLASSIF_FC_LAYERS_SIZE = 256
     MAX_GT_INSTANCES = 8
     DETECTION_MAX_INSTANCES = 16
-    STEPS_PER_EPOCH = 100
-    VALIDATION_STEPS = 5
+    STEPS_PER_EPOCH = 200
+    VALIDATION_STEPS = 10
 
 
 class ShapesInferenceConfig(ShapesConfig):
@@ -67,8 +67,8 @@ class ShapesInferenceConfig(ShapesConfig):
     DETECTION_MIN_CONFIDENCE = 0.05
 
 
-class ShapesDataset(Dataset):
-    """Pictures of 1 to 6 overlapping shapes on a plain, slightly noisy background.
+class ShapesDataset(utils.Dataset):
+    """Pictures of 1 to 5 overlapping shapes on a plain, slightly noisy background.
 
     Args:
         count: number of pictures. When it is above zero the dataset is loaded and prepared at once.
@@ -96,12 +96,16 @@ class ShapesDataset(Dataset):
             self.add_image("shapes", image_id=index, path=None, width=width, height=height, bg_color=bg_color,
                            shapes=shapes)
 
-    def random_shape(self, height, width, rng, bg_color):
-        """One shape: (name, color as three ints, (x, y, s)) with centre x, y and half side s in pixels."""
+    def random_shape(self, height, width, rng, colors):
+        """One shape: (name, color as three ints, (x, y, s)) with centre x, y and half side s in pixels.
+
+        `colors` are those already in the picture; the shape's own is added to the list.
+        """
         name = ("square", "circle", "triangle")[rng.integers(3)]
         color = rng.integers(0, 256, 3)
-        while np.abs(color - bg_color).max() < MIN_CONTRAST:
+        while min(np.abs(color - other).max() for other in colors) < MIN_CONTRAST:
             color = rng.integers(0, 256, 3)
+        colors.append(color)
         side = min(height, width)
         s = int(rng.integers(side // 12, side // 4 + 1))
         margin = side // 8
@@ -111,7 +115,8 @@ class ShapesDataset(Dataset):
     def random_image(self, height, width, rng):
         """One picture: (background color, visible shapes from back to front)."""
         bg_color = rng.integers(0, 256, 3)
-        shapes = [self.random_shape(height, width, rng, bg_color) for _ in range(rng.integers(1, 7))]
+        colors = [bg_color]
+        shapes = [self.random_shape(height, width, rng, colors) for _ in range(rng.integers(1, 6))]
         whole = [self._silhouette(height, width, shape) for shape in shapes]
         seen, covered = [], np.zeros((height, width), bool)
         for shape, mask in zip(reversed(shapes), reversed(whole), strict=True):
@@ -171,7 +176,7 @@ class ShapesDataset(Dataset):
 
 def make_config(base, args, **more):
     """`base` with the command line's wishes."""
-    return common.configure(base, BACKBONE=args.backbone, IMAGE_MIN_DIM=args.image_size,
+    return common.configure(base, BACKBONE=args.backbone, NORM=args.norm, IMAGE_MIN_DIM=args.image_size,
                             IMAGE_MAX_DIM=args.image_size, STEPS_PER_EPOCH=args.steps,
                             LEARNING_RATE=args.learning_rate,
                             IMAGES_PER_GPU=args.batch if base is ShapesConfig else None, **more)
@@ -192,10 +197,10 @@ def train(args):
     common.load_weights(model, args.model or "none")
     began = time.monotonic()
     epochs = args.epochs or EPOCHS
-    rate = common.warm_cosine(config.LEARNING_RATE, epochs * config.STEPS_PER_EPOCH)
-    history = common.run_schedule(model, pictures(args, config, args.count, TRAIN_OFFSET),
-                                  pictures(args, config, 64, VAL_OFFSET), [("all", rate, epochs, 1.0)],
-                                  minutes=args.minutes)
+    rate = schedules.warm_cosine(config.LEARNING_RATE, epochs * config.STEPS_PER_EPOCH)
+    history = schedules.run_schedule(model, pictures(args, config, args.count, TRAIN_OFFSET),
+                                     pictures(args, config, 64, VAL_OFFSET), [("all", rate, epochs, 1.0)],
+                                     minutes=args.minutes)
     seconds = time.monotonic() - began
     folder = common.run_folder(args, model)
     if history:

@@ -1,11 +1,9 @@
 """The coco sample: annotations good and bad, masks, evaluation and download."""
 
-import functools
-import http.server
 import io
 import json
-import threading
 import urllib.error
+import urllib.request
 import zipfile
 from types import SimpleNamespace
 
@@ -17,7 +15,8 @@ from pycocotools import mask as mask_utils
 from skimage.io import imsave
 
 from samples import common
-from samples.coco import coco
+from samples.coco import annotations, coco, download
+from tests.file_server import serving
 
 HEIGHT, WIDTH = 40, 60
 TRIANGLE = [10.0, 5.0, 30.0, 5.0, 20.0, 25.0]
@@ -186,7 +185,7 @@ class TestBadAnnotations:
     @settings(deadline=None)
     @given(arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, max_side=20)))
     def test_compressed_counts(self, mask):
-        assert coco.rle_counts(rle(mask, True)["counts"]) == rle(mask, False)["counts"]
+        assert annotations.rle_counts(rle(mask, True)["counts"]) == rle(mask, False)["counts"]
 
     def test_image_file_missing(self, make, tmp_path):
         folder = make([annotation(1, [TRIANGLE])])
@@ -319,48 +318,11 @@ class TestCommandLine:
         assert seen == {0, 3}
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves `content`, in parts when asked, and remembers the ranges asked for."""
-
-    def __init__(self, content, ranges, resumes, *args):
-        self.content, self.ranges, self.resumes = content, ranges, resumes
-        super().__init__(*args)
-
-    def do_GET(self):  # noqa: N802 - the name that http.server calls
-        wanted = self.headers.get("Range")
-        self.ranges.append(wanted)
-        start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.resumes else 0
-        if start >= len(self.content):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(self.content)}")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(self.content) - start))
-        self.end_headers()
-        self.wfile.write(self.content[start:])
-
-    def log_message(self, *args):
-        """Stay silent."""
-
-
 @pytest.fixture
 def serve():
-    """Starts a server of some bytes; returns its address and the list of ranges asked for."""
-    servers = []
-
-    def start(content, resumes=True):
-        ranges = []
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
-                                                 functools.partial(Server, content, ranges, resumes))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}", ranges
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    """Starts a server of some bytes; see `serving`."""
+    with serving() as start:
+        yield start
 
 
 def archive(names):
@@ -373,23 +335,11 @@ def archive(names):
 
 
 class TestDownload:
-    CONTENT = bytes(range(256)) * 20
-
-    @pytest.mark.parametrize("part, resumes, ranges", [
-        (b"", True, [None]), (CONTENT[:100], True, ["bytes=100-"]), (CONTENT[:100], False, ["bytes=100-"]),
-        (CONTENT, True, ["bytes=5120-"]), (CONTENT + b"x", True, ["bytes=5121-", None])])
-    def test_goes_on_where_it_stopped(self, serve, tmp_path, part, resumes, ranges):
-        url, asked = serve(self.CONTENT, resumes)
-        if part:
-            (tmp_path / "x.zip.part").write_bytes(part)
-        assert common.fetch(url, tmp_path / "x.zip", chunk=1000).read_bytes() == self.CONTENT
-        assert asked == ranges and not (tmp_path / "x.zip.part").exists()
-
     def test_no_network(self, tmp_path, monkeypatch):
         def refuse(*args, **options):
             raise urllib.error.URLError("no route")
 
-        monkeypatch.setattr(common.urllib.request, "urlopen", refuse)
+        monkeypatch.setattr(urllib.request, "urlopen", refuse)
         with pytest.raises(ConnectionError) as error:
             coco.CocoDataset().load_coco(str(tmp_path), "minival", "2014", auto_download=True)
         for part in ("no route", "val2014.zip", "coco_annotations_minival.tgz", str(tmp_path)):
@@ -398,7 +348,7 @@ class TestDownload:
     def test_missing_parts_are_unpacked(self, serve, tmp_path, monkeypatch):
         names = ["val2017/1.jpg", "annotations/instances_val2017.json", "annotations/captions_val2017.json"]
         url, asked = serve(archive(names))
-        monkeypatch.setattr(coco, "SERVER", url)
+        monkeypatch.setattr(download, "SERVER", url)
         for _ in range(2):
             coco.CocoDataset().auto_download(str(tmp_path), "val", 2017)
         assert (tmp_path / "val2017" / "1.jpg").exists()
@@ -406,6 +356,6 @@ class TestDownload:
         assert len(asked) == 2 and not list(tmp_path.glob(".unpacking*"))
 
     def test_damaged_archive(self, serve, tmp_path, monkeypatch):
-        monkeypatch.setattr(coco, "SERVER", serve(b"no archive")[0])
+        monkeypatch.setattr(download, "SERVER", serve(b"no archive")[0])
         with pytest.raises(ValueError, match="val2017.zip is damaged.*delete it"):
             coco.CocoDataset().auto_download(str(tmp_path), "val", 2017)

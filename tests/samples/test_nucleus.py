@@ -13,7 +13,7 @@ from skimage.io import imsave
 
 from mrcnn.data.load import load_image_gt
 from mrcnn.data.masks import extract_bboxes
-from samples.nucleus import nucleus
+from samples.nucleus import augmentation, nucleus
 
 
 def write_image(folder, image_id, masks, shape=(40, 60)):
@@ -197,13 +197,13 @@ class TestAugmentation:
 
     def test_zoom_by_one_changes_nothing(self):
         image, masks = np.arange(36, dtype=np.uint8).reshape(6, 6, 1), square(1, 2, 3, (6, 6))[..., None]
-        new_image, new_masks = nucleus.zoom(image, masks, 1.0)
+        new_image, new_masks = augmentation.zoom(image, masks, 1.0)
         assert np.array_equal(new_image, image) and np.array_equal(new_masks, masks)
 
     def test_zoom_scales_areas(self):
         masks = square(20, 20, 24, (64, 64))[..., None]
-        _, small = nucleus.zoom(np.zeros((64, 64, 3), np.uint8), masks, 0.5)
-        _, large = nucleus.zoom(np.zeros((64, 64, 3), np.uint8), masks, 1.5)
+        _, small = augmentation.zoom(np.zeros((64, 64, 3), np.uint8), masks, 0.5)
+        _, large = augmentation.zoom(np.zeros((64, 64, 3), np.uint8), masks, 1.5)
         assert small.sum() == pytest.approx(masks.sum() / 4, rel=0.1)
         assert large.sum() == pytest.approx(masks.sum() * 2.25, rel=0.1)
 
@@ -226,6 +226,14 @@ class TestSettings:
         assert nucleus.make_config(nucleus.NucleusConfig, args).IMAGE_SHAPE.tolist() == [512, 512, 3]
         assert nucleus.make_config(nucleus.NucleusInferenceConfig, args).IMAGE_MIN_DIM == 256
         assert nucleus.make_config(nucleus.NucleusInferenceConfig, args).BACKBONE == "light"
+
+    @pytest.mark.parametrize("words, norm, side", [([], "batch", 256), (["--norm", "group"], "group", 256),
+                                                   (["--backbone", "light"], "group", 64)])
+    def test_group_norm_and_light(self, words, norm, side):
+        args = nucleus.parse(["train", "--dataset", "x", *words])
+        for base in (nucleus.NucleusConfig, nucleus.NucleusInferenceConfig):
+            config = nucleus.make_config(base, args)
+            assert (config.NORM, config.TOP_DOWN_PYRAMID_SIZE) == (norm, side)
 
 
 class TestScores:

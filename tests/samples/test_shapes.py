@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from samples import common
+from samples import common, schedules
 from samples.shapes import shapes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,10 +91,11 @@ class TestSettings:
         shapes.ShapesInferenceConfig().validate("inference")
 
     def test_configure_updates_what_is_derived(self):
+        before = shapes.ShapesConfig.IMAGES_PER_GPU
         config = common.configure(shapes.ShapesConfig, IMAGES_PER_GPU=3, IMAGE_MAX_DIM=64, NAME=None)
         assert config.BATCH_SIZE == 3 and config.IMAGE_SHAPE.tolist() == [64, 64, 3]
         assert config.NAME == "shapes"
-        assert shapes.ShapesConfig.IMAGES_PER_GPU == 8
+        assert shapes.ShapesConfig.IMAGES_PER_GPU == before != 3
 
     def test_batch_concerns_training_only(self):
         args = shapes.parse(["train", "--batch", "5", "--image-size", "64"])
@@ -144,21 +145,21 @@ STAGES = [("heads", 0.1, 2, 0.5), ("all", 0.01, 3, 1.0)]
 class TestSchedule:
     def test_runs_all_stages(self):
         model = FakeModel()
-        history = common.run_schedule(model, None, None, STAGES)
+        history = schedules.run_schedule(model, None, None, STAGES)
         assert model.calls == [("heads", 0.1, 2), ("all", 0.01, 3)]
         assert history == {"loss": [1.0, 1 / 2, 1 / 3]}
 
     def test_resumes_in_the_right_stage(self):
         model = FakeModel(epoch=2)
-        common.run_schedule(model, None, None, STAGES)
+        schedules.run_schedule(model, None, None, STAGES)
         assert model.calls == [("all", 0.01, 3)]
 
     def test_time_ends_a_stage_and_the_next_goes_on(self, monkeypatch, capsys):
         clock = iter(range(0, 10_000, 7))
-        monkeypatch.setattr(common, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+        monkeypatch.setattr(schedules, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
         model = FakeModel()
         stages = [("heads", 0.1, 500, 0.5), ("all", 0.1, 900, 1.0)]
-        history = common.run_schedule(model, None, None, stages, minutes=2)
+        history = schedules.run_schedule(model, None, None, stages, minutes=2)
         assert [layers for layers, *_ in model.calls] == ["heads", "all"]
         assert 1 <= model.epoch < 20 and len(history["loss"]) == model.epoch
         assert capsys.readouterr().out.count("used up") == 2
@@ -178,6 +179,15 @@ class TestResults:
     def test_weights_that_do_not_exist(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="none.h5.*imagenet"):
             common.load_weights(None, str(tmp_path / "none.h5"))
+
+    @pytest.mark.parametrize("which", ["coco", "imagenet"])
+    def test_weights_that_cannot_be_downloaded(self, which, tmp_path, monkeypatch):
+        def refuse(*args):
+            raise ConnectionError("No network: save it as x.h5.")
+
+        monkeypatch.setattr(common.utils, "download_trained_weights", refuse)
+        with pytest.raises(ConnectionError, match=f"save it as x.h5. Or name a file .* instead of '{which}'"):
+            common.load_weights(SimpleNamespace(get_imagenet_weights=refuse), which)
 
     def test_random_weights(self):
         assert common.load_weights(None, "none") is None
