@@ -9,7 +9,8 @@ from mrcnn.engine.inference import mold_inputs, unmold_detections
 from tests.golden_case import Case, assign, sample
 
 pytestmark = pytest.mark.jax
-CASES = ["infer_a", "infer_a2", "infer_b", "infer_c", "infer_c0"]
+SLOW = ["infer_a2", "infer_b", "infer_c0"]
+CASES = ["infer_a", "infer_c", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 LAYERS = {
     "C2": "res2c_out", "C3": "res3d_out", "C5": "res5c_out",
     "P2": "fpn_p2", "P3": "fpn_p3", "P4": "fpn_p4", "P5": "fpn_p5", "P6": "fpn_p6",
