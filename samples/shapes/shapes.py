@@ -29,7 +29,7 @@ TRAIN_OFFSET, VAL_OFFSET, TEST_OFFSET = 0, 10_000_000, 20_000_000
 EPOCHS = 9
 
 # A shape of which less than this part can be seen is left out.
-MIN_VISIBLE = 0.4
+MIN_VISIBLE = 0.5
 
 # A shape differs from the background and from the other shapes by at least this much (0-255) in one colour channel.
 MIN_CONTRAST = 60
@@ -56,7 +56,9 @@ class ShapesConfig(Config):
     FPN_CLASSIF_FC_LAYERS_SIZE = 256
     MAX_GT_INSTANCES = 8
     DETECTION_MAX_INSTANCES = 16
-    STEPS_PER_EPOCH = 200
+    # Shapes of one class may overlap.
+    DETECTION_NMS_THRESHOLD = 0.5
+    STEPS_PER_EPOCH = 220
     VALIDATION_STEPS = 10
 
 
@@ -68,7 +70,7 @@ class ShapesInferenceConfig(ShapesConfig):
 
 
 class ShapesDataset(utils.Dataset):
-    """Pictures of 1 to 5 overlapping shapes on a plain, slightly noisy background.
+    """Pictures of 1 to 4 overlapping shapes on a plain, slightly noisy background.
 
     Args:
         count: number of pictures. When it is above zero the dataset is loaded and prepared at once.
@@ -116,7 +118,7 @@ class ShapesDataset(utils.Dataset):
         """One picture: (background color, visible shapes from back to front)."""
         bg_color = rng.integers(0, 256, 3)
         colors = [bg_color]
-        shapes = [self.random_shape(height, width, rng, colors) for _ in range(rng.integers(1, 6))]
+        shapes = [self.random_shape(height, width, rng, colors) for _ in range(rng.integers(1, 5))]
         whole = [self._silhouette(height, width, shape) for shape in shapes]
         seen, covered = [], np.zeros((height, width), bool)
         for shape, mask in zip(reversed(shapes), reversed(whole), strict=True):
