@@ -26,7 +26,7 @@ from samples import common, schedules
 TRAIN_OFFSET, VAL_OFFSET, TEST_OFFSET = 0, 10_000_000, 20_000_000
 
 # Ends within ten minutes on two cores.
-EPOCHS = 9
+EPOCHS = 8
 
 # A shape of which less than this part can be seen is left out.
 MIN_VISIBLE = 0.5
