@@ -29,7 +29,7 @@ TRAIN_OFFSET, VAL_OFFSET, TEST_OFFSET = 0, 10_000_000, 20_000_000
 EPOCHS = 8
 
 # A shape of which less than this part can be seen is left out.
-MIN_VISIBLE = 0.5
+MIN_VISIBLE = 0.6
 
 # A shape differs from the background and from the other shapes by at least this much (0-255) in one colour channel.
 MIN_CONTRAST = 60
@@ -232,7 +232,7 @@ def measure(args, weights, folder, extra):
     common.write_metrics(folder, {**numbers, **extra, "seed": args.seed, "weights": path})
 
 
-def save_comparison(model, dataset, path, count=6, min_score=0.5):
+def save_comparison(model, dataset, path, count=6, min_score=0.7):
     """Truth and detections of the first pictures side by side as one PNG."""
     from mrcnn import visualize
     from mrcnn.data.masks import extract_bboxes
