@@ -53,7 +53,9 @@ def make_config(base, args, dataset=None, **more):
         base, NUM_CLASSES=dataset.num_classes if dataset else None, BACKBONE=args.backbone,
         IMAGE_MAX_DIM=size,
         IMAGE_MIN_DIM=size and round(size * CocoConfig.IMAGE_MIN_DIM / CocoConfig.IMAGE_MAX_DIM),
-        STEPS_PER_EPOCH=args.steps, IMAGES_PER_GPU=args.batch if base is CocoConfig else None, **more)
+        STEPS_PER_EPOCH=args.steps,
+        VALIDATION_STEPS=args.steps and min(args.steps, CocoConfig.VALIDATION_STEPS),
+        IMAGES_PER_GPU=args.batch if base is CocoConfig else None, **more)
 
 
 def has_coco_classes(config):

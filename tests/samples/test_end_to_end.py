@@ -34,7 +34,7 @@ def test_shapes_from_random_weights(tmp_path):
     assert (out / "losses.png").stat().st_size > 10_000 and (out / "detections.png").stat().st_size > 10_000
 
 
-COCO = ["--year", "2017", "--backbone", "light", "--image-size", "192", "--batch", "2", "--steps", "30"]
+COCO = ["--year", "2017", "--backbone", "light", "--image-size", "192", "--batch", "2", "--steps", "15"]
 
 
 def test_coco_trains_resumes_evaluates_and_detects(test_data, tmp_path, capsys):
