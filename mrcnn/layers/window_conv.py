@@ -9,7 +9,7 @@ class WindowConv2D(keras.layers.Conv2D):
     """`Conv2D` for inputs of exactly the kernel's size: a fully connected layer with a convolution's weights.
 
     One matrix product instead of a convolution: the gradient towards the input, a convolution over a heavily padded
-    map for the latter, was nine times slower on a CPU.
+    map for the latter, took nearly half of a training step on a CPU.
 
     Call arguments:
         inputs: `[N, kernel height, kernel width, channels]`.

@@ -43,6 +43,7 @@ def test_features(run, feature):
     if feature == "roi_align_classifier":
         whole = np.broadcast_to(_comparable_rows(case, values)[..., None, None, None], values[feature].shape)
         error = error[sample(whole, case, key)]
+        assert error.size > 1000
     assert error.max() <= 1e-4 * float(case[f"{key}/std"])
 
 
@@ -54,11 +55,11 @@ def test_probabilities_deltas_and_logits(run, key):
 
 
 def _comparable_rows(case, values):
-    """`[B, P]` bool: the same proposal in the same row, and not at the far edge of the image.
+    """`[B, P]` bool: the same proposal, to the last bit but one, in the same row, and not at the far edge of the image.
 
     There the last sample lies at `h - 1` up to rounding: one bit more and it counts as outside and reads 0.
     """
-    same = np.abs(values["proposals"] - case["proposals"]).max(axis=-1) <= 1e-6
+    same = np.abs(values["proposals"] - case["proposals"]).max(axis=-1) <= 1.2e-7
     return same & (case["proposals"][..., 2:].max(axis=-1) < 1)
 
 
