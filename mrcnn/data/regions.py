@@ -1,0 +1,111 @@
+"""Shapes that annotation tools draw, as masks of pixels.
+
+Pixel (0, 0) has its centre at x = 0, y = 0, as in `skimage.draw`. Every mask is a bool array
+[H, W]; `shape` may have more entries behind these two. What lies outside the image is cut off, a
+shape that encloses nothing gives an empty mask, and numbers that cannot be pixels (not finite, or
+beyond `MAX_COORDINATE`) raise a ValueError.
+"""
+
+import numpy as np
+
+# Far beyond any image, and small enough for the whole numbers that drawing libraries count in.
+MAX_COORDINATE = 1e9
+
+
+def polygon_mask(xs, ys, shape):
+    """The inside of a polygon, its border included: the pixels of `skimage.draw.polygon`.
+
+    Where the outline crosses itself, what is enclosed twice is outside.
+
+    Args:
+        xs, ys: [N] pixels, the corners in order; the last is joined to the first.
+        shape: (H, W, ...).
+    """
+    from skimage.draw import polygon
+
+    xs, ys = _points(xs, ys)
+    mask = np.zeros(shape[:2], bool)
+    if len(xs) >= 3:
+        mask[polygon(ys, xs, mask.shape)] = True
+    return mask
+
+
+def rectangle_mask(x, y, width, height, shape):
+    """An upright rectangle of `width` x `height` pixels with (x, y) as its upper left one.
+
+    Fractions are rounded; a side that is not above zero encloses nothing.
+    """
+    _check(x, y, width, height)
+    mask = np.zeros(shape[:2], bool)
+    if width > 0 and height > 0:
+        mask[_whole_range(y, height), _whole_range(x, width)] = True
+    return mask
+
+
+def _whole_range(start, length):
+    first, stop = round(start), round(start + length - 1) + 1
+    return slice(max(first, 0), max(stop, 0))
+
+
+def circle_mask(cx, cy, r, shape):
+    """Pixels nearer to (cx, cy) than `r` pixels, as `skimage.draw.disk` has them."""
+    return ellipse_mask(cx, cy, r, r, 0.0, shape)
+
+
+def ellipse_mask(cx, cy, rx, ry, theta, shape):
+    """The inside of an ellipse, as `skimage.draw.ellipse` has it.
+
+    Args:
+        cx, cy: centre in pixels.
+        rx, ry: half axes in pixels, before the turn; one that is not above zero encloses nothing.
+        theta: radians by which the ellipse is turned clockwise on the screen (from x towards y).
+        shape: (H, W, ...).
+    """
+    from skimage.draw import ellipse
+
+    _check(cx, cy, rx, ry, theta)
+    mask = np.zeros(shape[:2], bool)
+    if rx > 0 and ry > 0:
+        mask[ellipse(cy, cx, ry, rx, mask.shape, rotation=-theta)] = True
+    return mask
+
+
+def polyline_mask(xs, ys, shape, thickness=1):
+    """An open line through points, `thickness` pixels wide with round ends.
+
+    Args:
+        xs, ys: [N] pixels, rounded; fewer than two points are no line.
+        shape: (H, W, ...).
+        thickness: whole number of pixels, at least 1.
+    """
+    import cv2
+
+    xs, ys = _points(xs, ys)
+    canvas = np.zeros(shape[:2], np.uint8)
+    if len(xs) >= 2:
+        points = np.rint(np.stack([xs, ys], axis=1)).astype(np.int32)
+        cv2.polylines(canvas, [points], isClosed=False, color=1, thickness=thickness)
+    return canvas.astype(bool)
+
+
+def point_mask(cx, cy, shape):
+    """The one pixel nearest to (cx, cy); none if that lies outside the image."""
+    return rectangle_mask(cx, cy, 1, 1, shape)
+
+
+def _points(xs, ys):
+    """Both as float64 [N], checked."""
+    xs, ys = np.asarray(xs, np.float64).ravel(), np.asarray(ys, np.float64).ravel()
+    if len(xs) != len(ys):
+        raise ValueError(f"A shape has {len(xs)} x and {len(ys)} y coordinates; it needs as many of each.")
+    _check(xs, ys)
+    return xs, ys
+
+
+def _check(*numbers):
+    for values in numbers:
+        # Written so that a NaN fails too.
+        if not np.all(np.abs(values) <= MAX_COORDINATE):
+            raise ValueError(
+                f"Coordinates must be finite numbers of pixels up to {MAX_COORDINATE:g}; got {values}."
+            )
