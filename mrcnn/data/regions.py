@@ -8,6 +8,8 @@ beyond `MAX_COORDINATE`) raise a ValueError.
 
 import numpy as np
 
+from .polygon_fill import fill_polygon
+
 # Far beyond any image, and small enough for the whole numbers that drawing libraries count in.
 MAX_COORDINATE = 1e9
 
@@ -18,33 +20,26 @@ def polygon_mask(xs, ys, shape):
     Where the outline crosses itself, what is enclosed twice is outside.
 
     Args:
-        xs, ys: [N] pixels, the corners in order; the last is joined to the first.
+        xs, ys: [N] pixels, the corners in order; the last is joined to the first. Fewer than three
+            enclose nothing.
         shape: (H, W, ...).
     """
-    from skimage.draw import polygon
-
     xs, ys = _points(xs, ys)
-    mask = np.zeros(shape[:2], bool)
-    if len(xs) >= 3:
-        mask[polygon(ys, xs, mask.shape)] = True
-    return mask
+    return fill_polygon(xs, ys, shape[:2]) if len(xs) >= 3 else np.zeros(shape[:2], bool)
 
 
 def rectangle_mask(x, y, width, height, shape):
-    """An upright rectangle of `width` x `height` pixels with (x, y) as its upper left one.
+    """An upright rectangle of `width` x `height` pixels whose upper left one is (x, y).
 
-    Fractions are rounded; a side that is not above zero encloses nothing.
+    Its edges are rounded to whole pixels, as in `skimage.draw.rectangle`. A side that is not above
+    zero encloses nothing.
     """
     _check(x, y, width, height)
     mask = np.zeros(shape[:2], bool)
-    if width > 0 and height > 0:
-        mask[_whole_range(y, height), _whole_range(x, width)] = True
+    # Python would count edges below zero from the other end.
+    top, left, bottom, right = (max(round(edge), 0) for edge in (y, x, y + height, x + width))
+    mask[top:bottom, left:right] = True
     return mask
-
-
-def _whole_range(start, length):
-    first, stop = round(start), round(start + length - 1) + 1
-    return slice(max(first, 0), max(stop, 0))
 
 
 def circle_mask(cx, cy, r, shape):
@@ -81,16 +76,20 @@ def polyline_mask(xs, ys, shape, thickness=1):
     import cv2
 
     xs, ys = _points(xs, ys)
-    canvas = np.zeros(shape[:2], np.uint8)
+    height, width = shape[:2]
+    # The margin lets the line end beyond the image; OpenCV's own thick lines are wider than they say.
+    canvas = np.zeros((height + 2 * thickness, width + 2 * thickness), np.uint8)
     if len(xs) >= 2:
-        points = np.rint(np.stack([xs, ys], axis=1)).astype(np.int32)
-        cv2.polylines(canvas, [points], isClosed=False, color=1, thickness=thickness)
-    return canvas.astype(bool)
+        points = np.rint(np.stack([xs, ys], axis=1)).astype(np.int32) + thickness
+        cv2.polylines(canvas, [points], isClosed=False, color=1)
+        canvas = cv2.dilate(canvas, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (thickness, thickness)))
+    return canvas[thickness:-thickness, thickness:-thickness].astype(bool)
 
 
 def point_mask(cx, cy, shape):
     """The one pixel nearest to (cx, cy); none if that lies outside the image."""
-    return rectangle_mask(cx, cy, 1, 1, shape)
+    _check(cx, cy)
+    return rectangle_mask(round(cx), round(cy), 1, 1, shape)
 
 
 def _points(xs, ys):
