@@ -3,6 +3,8 @@
 import re
 
 CLASS_HEADS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
+# Entries of one class along the last axis of every weight of these layers.
+CLASS_UNITS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
 
 _KERAS_1_NAMES = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
 _BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")

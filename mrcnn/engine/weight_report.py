@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from .weight_names import CLASS_HEADS
+from .class_transfer import ClassMatch
+from .weight_names import CLASS_HEADS, CLASS_UNITS
 
 _SHOWN = 6
 
@@ -13,10 +14,12 @@ class WeightReport:
 
     Attributes:
         path: the file.
-        loaded: weights of the model that now hold the file's values, verified.
+        loaded: weights of the model that now hold the file's values, verified; of heads with one part a class, the
+            parts of the classes that were kept.
         excluded: weights of the model left alone because of `exclude`.
         missing: weights of the model that the file does not have; they keep their values.
         unused: weights of the file that the model has no place for.
+        classes: which classes were kept and which are new, a `ClassMatch`; None where they were not told by name.
     """
 
     path: str
@@ -24,6 +27,7 @@ class WeightReport:
     excluded: tuple
     missing: tuple
     unused: tuple
+    classes: ClassMatch | None = None
 
     @property
     def loaded_layers(self):
@@ -45,6 +49,9 @@ class WeightReport:
         ):
             if names:
                 lines.append(f"  {text}: {shorten(self._whole_layers(names))}")
+        if self.classes:
+            lines.append(f"  classes kept by name: {shorten(self.classes.kept)}; new, as they were: "
+                         f"{shorten(self.classes.new) or 'none'} (names in the file: {self.classes.origin})")
         return "\n".join(lines)
 
     def _whole_layers(self, names):
@@ -79,8 +86,18 @@ def explain_mismatches(path, mismatches, excluded=()):
     causes = " ".join(_causes(mismatches))
     return (
         f"{path} does not fit this model; nothing was loaded. {causes}{' ' if causes else ''}"
-        f"To load everything else: pass exclude={exclude}, and train those layers. "
+        f"To load everything else: pass exclude={exclude}, and train those layers. {_by_name(mismatches)}"
         f"Differences: {shorten(listed, '; ')}."
+    )
+
+
+def _by_name(mismatches):
+    """A sentence on `class_names`, where the number of classes is what differs."""
+    if not any(m.layer in CLASS_UNITS and _differ_only_in(m, -1) for m in mismatches):
+        return ""
+    return (
+        "To keep the classes that file and model share as well: pass class_names, this model's in order "
+        f'(["BG", ...]), instead of excluding {", ".join(CLASS_HEADS)}. '
     )
 
 
@@ -89,7 +106,7 @@ def _causes(mismatches):
     explained = set()
     for m in mismatches:
         for what, unit, setting, counts in (
-            ("classes", _class_unit(m), "NUM_CLASSES", (-1,)),
+            ("classes", CLASS_UNITS.get(m.layer), "NUM_CLASSES", (-1,)),
             ("input channels", 1 if m.layer == "conv1" and m.weight == "kernel" else None, _CHANNELS, (2,)),
             ("anchors per location", _anchor_unit(m), "RPN_ANCHOR_RATIOS", (-1,)),
         ):
@@ -101,10 +118,6 @@ def _causes(mismatches):
 
 
 _CHANNELS = "IMAGE_CHANNEL_COUNT; where conv1 is excluded, train all layers"
-
-
-def _class_unit(mismatch):
-    return {"mrcnn_class_logits": 1, "mrcnn_mask": 1, "mrcnn_bbox_fc": 4}.get(mismatch.layer)
 
 
 def _anchor_unit(mismatch):

@@ -11,9 +11,11 @@ import keras
 import numpy as np
 
 from .atomic_file import write_atomically
+from .class_names import match_file_classes
+from .class_transfer import fits_match, transfer_classes
 from .h5_layout import encode_groups, read_file
 from .model_weights import NESTED_GROUPS, list_weights
-from .weight_names import CLASS_HEADS
+from .weight_names import CLASS_HEADS, CLASS_UNITS
 from .weight_report import Mismatch, WeightReport, explain_mismatches, layers_of, shorten
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ def read_weights(path):
     return found
 
 
-def load_weights(model, path, exclude=None):
+def load_weights(model, path, exclude=None, class_names=None, file_class_names=None):
     """Give the weights of `model` the values that the file `path` has for layers of the same names.
 
     The model is changed only if every weight that both have fits, and each assigned value is read back and compared.
@@ -46,15 +48,20 @@ def load_weights(model, path, exclude=None):
         path: str or path-like; .h5 of Keras 2 (also a full model, and Matterport's files) or 3, or .keras.
         exclude: name or list of names of layers to leave alone; the name of a composite layer ("rpn_model") means
             all layers in it.
+        class_names: the model's classes in order, the background first. The heads then take, class by class, what
+            the file has for a class of the same name (and the background); other classes keep their values.
+        file_class_names: the file's classes, for `class_names`; default: see `class_names.match_file_classes`.
 
     Returns:
         `WeightReport`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged or no weight file, no layer of it is in the model, or shapes differ (the
-            message has the `exclude` list that helps).
+        ValueError: the file is damaged or no weight file, no layer of it is in the model, shapes differ (the
+            message has the `exclude` list that helps), or names of classes are unknown or do not fit.
     """
+    if file_class_names is not None and class_names is None:
+        raise ValueError("file_class_names names the file's classes; pass the model's too, as class_names.")
     exclude = [exclude] if isinstance(exclude, str) else list(exclude or [])
     stored = read_file(path)
     wanted = list_weights(model)
@@ -66,16 +73,18 @@ def load_weights(model, path, exclude=None):
             f"{shorten(layers_of([f'{s.layer}/' for s in stored.weights])) or 'none with weights'}; the model's: "
             f"{shorten(layers_of([w.name for w in wanted]))}."
         )
+    classes = None if class_names is None else _match_classes(pairs, stored.path, class_names, file_class_names)
+    values = [_value(weight, source.value, classes) for weight, source in pairs]
     mismatches = [
-        Mismatch(w.layer, w.weight, tuple(s.value.shape), tuple(w.variable.shape))
-        for w, s in pairs
-        if tuple(s.value.shape) != tuple(w.variable.shape)
+        Mismatch(w.layer, w.weight, tuple(value.shape), tuple(w.variable.shape))
+        for (w, _), value in zip(pairs, values, strict=True)
+        if tuple(value.shape) != tuple(w.variable.shape)
     ]
     if mismatches:
         raise ValueError(explain_mismatches(stored.path, mismatches, exclude))
-    for weight, source in pairs:
-        _assign(weight, source.value, stored.path)
-    report = _report(stored, wanted, left_out, pairs, missing)
+    for (weight, _), value in zip(pairs, values, strict=True):
+        _assign(weight, value, stored.path)
+    report = _report(stored, wanted, left_out, pairs, missing, classes)
     _warn(report, exclude, wanted, stored)
     print(report.summary())
     return report
@@ -128,6 +137,24 @@ def _excluded(wanted, exclude):
     return chosen
 
 
+def _match_classes(pairs, path, class_names, file_class_names):
+    """The `ClassMatch` of model and file; None where no weight of the heads is loaded."""
+    for weight, source in pairs:
+        if weight.layer in CLASS_UNITS:
+            counts = [shape[-1] // CLASS_UNITS[weight.layer] for shape in (weight.variable.shape, source.value.shape)]
+            return match_file_classes(path, counts, class_names, file_class_names)
+    logger.warning("class_names is without effect: no weight that depends on classes is loaded from %s.", path)
+    return None
+
+
+def _value(weight, stored, classes):
+    """What `weight` is to hold: the file's array, or its own with the file's entries of the classes both have."""
+    unit = CLASS_UNITS.get(weight.layer)
+    if classes is None or unit is None or not fits_match(weight.variable.shape, stored.shape, classes, unit):
+        return stored
+    return transfer_classes(_host_array(weight.variable), stored, classes, unit)
+
+
 def _assign(weight, value, path):
     weight.variable.assign(value)
     held = keras.ops.convert_to_numpy(weight.variable.value)
@@ -135,7 +162,7 @@ def _assign(weight, value, path):
         raise ValueError(f"{weight.name} does not hold the value of {path} after the assignment.")
 
 
-def _report(stored, wanted, left_out, pairs, missing):
+def _report(stored, wanted, left_out, pairs, missing, classes):
     used = {id(source) for _, source in pairs}
     excluded = [w for w in wanted if id(w) in left_out]
     names_left_out = {name for w in excluded for name in (w.layer, w.path)}
@@ -149,6 +176,7 @@ def _report(stored, wanted, left_out, pairs, missing):
             for s in stored.weights
             if id(s) not in used and not names_left_out & {s.layer, *s.aliases}
         ),
+        classes=classes,
     )
 
 

@@ -71,7 +71,27 @@ def test_exclude_leaf_and_composite(tmp_path, capsys):
     assert any("mrcnn_bbox_fc" in key for key in changed)
     assert len(report.excluded) == 8 and report.missing == report.unused == ()
     assert "loaded 7 of 11 layers" in capsys.readouterr().out
-    assert load_weights(target, path, exclude="conv1").excluded == ("conv1/kernel", "conv1/bias")
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set])
+@pytest.mark.parametrize("more", [[], ["rpn_model"], ["conv1"], ["rpn_model", "conv1"]])
+def test_usual_lists_of_exclude(tmp_path, kind, more):
+    """What other classes and channels call for; everything else takes the file's values."""
+    source = randomise(detector(classes=81, channels=4 if "conv1" in more else 3))
+    path = _saved(tmp_path, source)
+    target = detector()
+    before, stored = values(target), values(source)
+    load_weights(target, path, exclude=kind(HEADS + more))
+    for key, value in values(target).items():
+        left_alone = set(key.split("/")) & {*HEADS, *more}
+        np.testing.assert_array_equal(value, (before if left_alone else stored)[key])
+
+
+def test_text_as_exclude_is_one_name_and_no_part_of_others(tmp_path):
+    report = load_weights(detector(), _saved(tmp_path, detector()), exclude="conv1")
+    assert report.excluded == ("conv1/kernel", "conv1/bias") and "mrcnn_class_conv1" in report.loaded_layers
+    report = load_weights(detector(), tmp_path / "own.h5", exclude="mrcnn_class_conv1")
+    assert report.excluded == ("mrcnn_class_conv1/kernel", "mrcnn_class_conv1/bias")
 
 
 def test_exclude_means_the_leaf_where_a_composite_has_its_name(tmp_path):
@@ -114,7 +134,7 @@ def test_other_number_of_classes_names_the_exclude_list_and_changes_nothing(tmp_
     before = values(model)
     with pytest.raises(ValueError, match="The file has 81 classes, the model 4") as caught:
         load_weights(model, path)
-    assert f"exclude={HEADS}" in str(caught.value)
+    assert f"exclude={HEADS}" in str(caught.value) and "pass class_names" in str(caught.value)
     assert same(before, values(model))
     report = load_weights(model, path, exclude=HEADS)
     assert report.missing == ()
@@ -127,7 +147,7 @@ def test_other_channels_and_anchors_are_explained_in_one_error(tmp_path):
     message = str(caught.value)
     assert "The file has 5 anchors per location, the model 3 (RPN_ANCHOR_RATIOS)" in message
     assert "exclude=['mrcnn_bbox_fc', 'conv1', 'rpn_class_raw', 'rpn_bbox_pred', 'mrcnn_class_conv1']" in message
-    assert "classes" not in message.split("To load")[0]
+    assert "classes" not in message.split("To load")[0] and "class_names" not in message
 
 
 def test_not_finite_values_are_told(tmp_path, caplog):
