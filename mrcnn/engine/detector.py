@@ -10,6 +10,7 @@ from ..data.generator import DataGenerator, EpochCounter
 from . import run_folder, weights
 from .callbacks import NonFiniteLossGuard
 from .checkpoints import TrainingCheckpoint, restore_training_state
+from .class_names import write_class_names
 from .downloads import imagenet_weights_path
 from .host_memory import keep_freed_memory
 from .inference import mold_inputs, unmold_detections
@@ -56,13 +57,18 @@ class Detector:
 
     # === Weights ===
 
-    def load_weights(self, filepath, by_name=False, exclude=None):
+    def load_weights(self, filepath, by_name=False, exclude=None, class_names=None, file_class_names=None):
         """Loads weights by layer name, from our own checkpoints, Matterport's files and others.
 
         Args:
-            filepath: path of the file. Where it is a checkpoint of a run, training goes on from its epoch.
+            filepath: path of the file. Where it is a checkpoint of a run, training goes on from its epoch, unless
+                the classes change.
             by_name: accepted for Matterport's sake; weights are always matched by name.
             exclude: names of layers to leave as they are.
+            class_names: this model's classes in order, `["BG", ...]` (`dataset.class_names`). The heads keep, by
+                name, the classes that the file knows; all others stay as they are.
+            file_class_names: the file's classes in order, where neither `class_names.json` beside it tells them nor
+                it has COCO's 81.
 
         Returns:
             A report of what was loaded, skipped and missing.
@@ -70,8 +76,9 @@ class Detector:
         Raises:
             FileNotFoundError, ValueError: no such file, or a file that does not fit this model.
         """
-        report = weights.load_weights(self.keras_model, filepath, exclude=exclude)
-        self.set_log_dir(filepath)
+        report = weights.load_weights(self.keras_model, filepath, exclude, class_names, file_class_names)
+        goes_on = report.classes is None or report.classes.changes_nothing
+        self.set_log_dir(filepath if goes_on else None)
         self._resume_from = str(filepath) if self.epoch else None
         return report
 
@@ -171,6 +178,7 @@ class Detector:
             restore_training_state(self.keras_model, self._resume_from)
             self._resume_from = None
         os.makedirs(self.log_dir, exist_ok=True)
+        write_class_names(self.log_dir, train_dataset.class_names)
         history = self.keras_model.fit(
             train_data,
             initial_epoch=self.epoch,
