@@ -147,6 +147,16 @@ class Dataset:
         )
         return np.empty([0, 0, 0]), np.empty([0], np.int32)
 
+    def annotated_boxes(self, image_id):
+        """Boxes of an image's objects as they were drawn, before anything is cut off; to be overridden.
+
+        `validate` tells from them what lies outside the image.
+
+        Returns:
+            float [N, (y1, x1, y2, x2)] in pixels, or None if they are not known.
+        """
+        return None
+
     def image_reference(self, image_id):
         """Text that helps a person find the image; to be overridden. Empty here."""
         return ""

@@ -21,13 +21,7 @@ def read_image(path, label):
         FileNotFoundError: there is no such file.
         ValueError: the path is None, or the file is empty, cut short or not an image.
     """
-    if path is None:
-        raise ValueError(f"{label} has no path. Give add_image() a path, or override load_image().")
-    path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{label}: there is no file {path!r}. Correct the path given to add_image().")
-    if os.path.getsize(path) == 0:
-        raise ValueError(f"{label}: {path!r} is empty (0 bytes). Copy the file again, or leave it out.")
+    path = existing_file(path, label)
     try:
         array = _decode(path)
     except Exception as error:
@@ -37,6 +31,18 @@ def read_image(path, label):
             "Copy or convert the file again, or leave it out."
         ) from error
     return as_three_channels(array)
+
+
+def existing_file(path, label):
+    """The path as text. Raises as `read_image` does unless it names a file with something in it."""
+    if path is None:
+        raise ValueError(f"{label} has no path. Give add_image() a path, or override load_image().")
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{label}: there is no file {path!r}. Correct the path given to add_image().")
+    if os.path.getsize(path) == 0:
+        raise ValueError(f"{label}: {path!r} is empty (0 bytes). Copy the file again, or leave it out.")
+    return path
 
 
 def as_three_channels(array):

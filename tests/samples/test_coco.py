@@ -9,28 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis.extra import numpy as arrays
 from pycocotools import mask as mask_utils
 from skimage.io import imsave
 
 from samples import common
-from samples.coco import annotations, coco, download
+from samples.coco import coco, download
+from tests.data.formats.toy_coco import HEIGHT, TRIANGLE, WIDTH, rle
 from tests.file_server import serving
-
-HEIGHT, WIDTH = 40, 60
-TRIANGLE = [10.0, 5.0, 30.0, 5.0, 20.0, 25.0]
-
-
-def rle(mask, compressed):
-    """A mask as COCO's RLE, as text or as a list of counts."""
-    if compressed:
-        encoded = mask_utils.encode(np.asfortranarray(mask.astype(np.uint8)))
-        return {"size": list(mask.shape), "counts": encoded["counts"].decode()}
-    flat = mask.T.reshape(-1).astype(np.int8)
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff([0, *edges, flat.size]).tolist()
-    return {"size": list(mask.shape), "counts": [0, *counts] if flat[0] else counts}
 
 
 def annotation(number, segmentation, image_id=1, category_id=7, iscrowd=0):
@@ -181,11 +166,6 @@ class TestBadAnnotations:
     def test_bad_rle_names_the_annotation(self, make, bad, iscrowd):
         with pytest.raises(ValueError, match="annotation 77 of image 1 has a bad RLE"):
             load(make([annotation(77, bad, iscrowd=iscrowd)]))
-
-    @settings(deadline=None)
-    @given(arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, max_side=20)))
-    def test_compressed_counts(self, mask):
-        assert annotations.rle_counts(rle(mask, True)["counts"]) == rle(mask, False)["counts"]
 
     def test_image_file_missing(self, make, tmp_path):
         folder = make([annotation(1, [TRIANGLE])])

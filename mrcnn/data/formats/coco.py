@@ -1,0 +1,171 @@
+"""Any data set in COCO's JSON format."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..dataset import Dataset
+from ..report import image_info_of, logger
+from .base import find_image, wanted_names
+from .coco_annotations import read_coco_json
+
+
+class CocoDataset(Dataset):
+    """Images and objects of files in COCO's format. Crowds have a negative class id.
+
+        dataset = CocoDataset()
+        dataset.load_coco_json("annotations.json", image_dir="images")
+        dataset.prepare()
+
+    Polygons of several parts, run lengths compressed or not, and crowds are understood. Classes and images keep
+    COCO's ids in the source "coco".
+    """
+
+    def load_coco_json(self, path, image_dir=None, class_names=None):
+        """Add the images and classes of an annotation file. Call it again for further files.
+
+        Args:
+            path: the JSON file.
+            image_dir: folder that the `file_name`s start from; None means the folder of the JSON file.
+            class_names: names of the categories to keep, in the order of their class ids from 1 on; a leading
+                "BG" is passed over. None keeps all, by ascending category id.
+
+        Raises:
+            FileNotFoundError: the file, the folder or images are missing.
+            ValueError: malformed annotations, or class names that the file lacks; the text says where.
+        """
+        content, left_out = read_coco_json(path)
+        if class_names is not None:
+            content["categories"] = categories_named(content["categories"], class_names, path)
+        else:
+            content["categories"].sort(key=lambda category: (str(type(category["id"])), category["id"]))
+        for what, count in left_out.items():
+            logger.warning(f"{path}: left out {count} {what}. Correct the file if they should count.")
+        self.add_coco(content, Path(path).parent if image_dir is None else image_dir, path)
+
+    def add_coco(self, content, image_dir, path):
+        """Add everything that `content` (see `read_coco_json`) holds, in its order.
+
+        Annotations of other categories, or of other images, are passed over. `path` names the file in errors.
+        """
+        paths = image_paths(image_dir, [image["file_name"] for image in content["images"]], path)
+        self._check_categories(content["categories"], path)
+        for category in content["categories"]:
+            self.add_class("coco", category["id"], category["name"])
+        annotations = {image["id"]: [] for image in content["images"]}
+        wanted = {category["id"] for category in content["categories"]}
+        for annotation in content["annotations"]:
+            if annotation["category_id"] in wanted and annotation["image_id"] in annotations:
+                annotations[annotation["image_id"]].append(annotation)
+        for image, image_path in zip(content["images"], paths, strict=True):
+            self.add_image("coco", image_id=image["id"], path=image_path, width=image["width"],
+                           height=image["height"], annotations=annotations[image["id"]])
+
+    def _check_categories(self, categories, path):
+        """Raise ValueError where an earlier file gave one of the ids to another name."""
+        known = {info["id"]: info["name"] for info in self.class_info if info["source"] == "coco"}
+        for category in categories:
+            name = known.get(category["id"], category["name"])
+            if name != category["name"]:
+                raise ValueError(f"{path} calls category {category['id']} {category['name']!r}, a file loaded before "
+                                 f"calls it {name!r}. Number the categories alike in both files.")
+
+    def load_image(self, image_id):
+        """The image [H, W, 3]. Raises ValueError when its size is not the one in the annotations."""
+        image, info = super().load_image(image_id), self.image_info[image_id]
+        if info["source"] == "coco" and image.shape[:2] != (info["height"], info["width"]):
+            raise ValueError(f"COCO image {info['id']} ({info['path']}) has height and width "
+                             f"{image.shape[:2]}, its annotations say {(info['height'], info['width'])}: "
+                             "replace one of the two.")
+        return image
+
+    def load_mask(self, image_id):
+        """Masks bool [H, W, N] and class ids int32 [N], negative for crowds. Empty masks are left out."""
+        from pycocotools import mask as mask_utils
+
+        info = image_info_of(self, image_id)
+        if info["source"] != "coco":
+            return super().load_mask(image_id)
+        height, width, annotations = info["height"], info["width"], info["annotations"]
+        if not annotations:
+            return np.zeros((height, width, 0), bool), np.zeros(0, np.int32)
+        masks = mask_utils.decode([self.annToRLE(a, height, width) for a in annotations])
+        class_ids = np.array([self.map_source_class_id(f"coco.{a['category_id']}") for a in annotations],
+                             np.int32)
+        class_ids[[bool(a.get("iscrowd")) for a in annotations]] *= -1
+        seen = masks.any(axis=(0, 1))
+        return masks[:, :, seen].astype(bool), class_ids[seen]
+
+    def annotated_boxes(self, image_id):
+        """Boxes of the polygons before they are cut off at the border; see `Dataset.annotated_boxes`."""
+        info = image_info_of(self, image_id)
+        if info["source"] != "coco":
+            return super().annotated_boxes(image_id)
+        boxes = []
+        for annotation in info["annotations"]:
+            if isinstance(annotation["segmentation"], list):
+                points = np.concatenate(annotation["segmentation"]).reshape(-1, 2)[:, ::-1]
+                boxes.append([*points.min(axis=0), *points.max(axis=0)])
+        return np.array(boxes, np.float64).reshape(-1, 4)
+
+    def image_reference(self, image_id):
+        """The image's file."""
+        info = image_info_of(self, image_id)
+        return str(info["path"]) if info["source"] == "coco" else super().image_reference(image_id)
+
+    def annToRLE(self, ann, height, width):  # noqa: N802 - Matterport's name
+        """The segmentation of an annotation, in any of COCO's three forms, as pycocotools' compressed RLE."""
+        from pycocotools import mask as mask_utils
+
+        segmentation = ann["segmentation"]
+        if isinstance(segmentation, list):
+            return mask_utils.merge(mask_utils.frPyObjects(segmentation, height, width))
+        if [height, width] != list(segmentation["size"]):
+            raise ValueError(f"Annotation {ann.get('id')}: its RLE has size {segmentation['size']}, the "
+                             f"image {[height, width]}.")
+        if isinstance(segmentation["counts"], list):
+            return mask_utils.frPyObjects(segmentation, height, width)
+        return segmentation
+
+    def annToMask(self, ann, height, width):  # noqa: N802 - Matterport's name
+        """The segmentation of an annotation as a mask uint8 [height, width] of 0 and 1."""
+        from pycocotools import mask as mask_utils
+
+        return mask_utils.decode(self.annToRLE(ann, height, width))
+
+
+def categories_named(categories, class_names, path):
+    """The categories of `class_names` in that order; see `load_coco_json`.
+
+    Raises:
+        ValueError: a name has no category, or several.
+    """
+    chosen = []
+    for name in wanted_names(class_names):
+        named = [category for category in categories if category["name"] == name]
+        if len(named) != 1:
+            raise ValueError(f"{path} has {len(named)} categories named {name!r}, expected one; it has "
+                             f"{', '.join(str(category['name']) for category in categories)}. Correct class_names "
+                             "or the file.")
+        chosen += named
+    return chosen
+
+
+def image_paths(folder, names, path):
+    """Paths of the files `names` of the annotation file `path`, as a list of text.
+
+    Raises:
+        FileNotFoundError: the folder or some of the files do not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"Image folder {folder} does not exist: correct image_dir.")
+    # One look at the folder is much faster than one at each of its files.
+    present = {entry.name for entry in os.scandir(folder)}
+    paths = [folder / name if name in present else find_image(folder, [name]) for name in names]
+    missing = [name for name, found in zip(names, paths, strict=True) if found is None]
+    if missing:
+        raise FileNotFoundError(f"{len(missing)} of the {len(names)} images in {path} are not in {folder}, "
+                                f"first {missing[0]}: complete the folder or take them out of the file.")
+    return [str(found) for found in paths]
