@@ -4,8 +4,10 @@ from .architectures.mask_rcnn import MaskRCNN
 from .config import Config
 from .data.dataset import Dataset
 from .data.imgaug_compat import install_numpy_aliases
+from .engine.keras_model import let_model_checkpoint_write_h5
 
 install_numpy_aliases()
+let_model_checkpoint_write_h5()
 
 __version__ = "0.1.0"
 __all__ = ["Config", "Dataset", "MaskRCNN"]

@@ -19,13 +19,17 @@ from .data.dataset import Dataset
 from .data.masks import expand_mask, extract_bboxes, minimize_mask, mold_mask, unmold_mask
 from .data.resize import resize, resize_image, resize_mask
 from .engine.downloads import COCO_MODEL_URL, download_trained_weights
+from .engine.matterport_graphs import batch_slice
 from .evaluation.ap import compute_ap, compute_ap_range, compute_matches, compute_recall
+from .ops.boxes import encode_deltas as box_refinement_graph
 
 __all__ = [
     "COCO_MODEL_URL",
     "Dataset",
     "apply_box_deltas",
+    "batch_slice",
     "box_refinement",
+    "box_refinement_graph",
     "compute_ap",
     "compute_ap_range",
     "compute_iou",

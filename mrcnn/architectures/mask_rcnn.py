@@ -11,6 +11,7 @@ from keras import layers
 
 from ..backbones.build import backbone_graph
 from ..engine.detector import Detector
+from ..engine.keras_model import InferenceModel
 from ..engine.loss_model import LossModel
 from ..heads.box import BoxHead
 from ..heads.mask import MaskHead
@@ -142,7 +143,7 @@ def inference_graph(parts, config):
     mask_logits = segment(parts, config, detections[..., :4], pyramid)       # [B, D, M, M, C]
     masks = layers.Activation("sigmoid", name="mrcnn_mask", dtype="float32")(mask_logits)
     outputs = [detections, probs, deltas, masks, proposals, rpn_probs, rpn_deltas]
-    return keras.Model([parts.image, parts.image_meta], outputs, name="mask_rcnn")
+    return InferenceModel([parts.image, parts.image_meta], outputs, name="mask_rcnn")
 
 
 def classify(parts, config, rois, pyramid):

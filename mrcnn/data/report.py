@@ -34,3 +34,15 @@ def warn_once(dataset, key, message):
     if key not in said:
         said.add(key)
         logger.warning(message)
+
+
+def log(text, array=None):
+    """Print `text`, and of `array` its shape, least and greatest value and dtype."""
+    if array is None:
+        print(text)
+        return
+    if array.size:
+        values = f"min: {float(array.min()):10.5f}  max: {float(array.max()):10.5f}"
+    else:
+        values = f"min: {'':10}  max: {'':10}"
+    print(f"{text.ljust(25)}shape: {str(array.shape):20}  {values}  {array.dtype}")

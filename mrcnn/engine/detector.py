@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from ..data.generator import DataGenerator, EpochCounter
+from ..data.report import log
 from . import run_folder, weights
 from .callbacks import NonFiniteLossGuard
 from .checkpoints import TrainingCheckpoint, restore_training_state
@@ -14,13 +15,14 @@ from .class_names import write_class_names
 from .downloads import imagenet_weights_path
 from .host_memory import keep_freed_memory
 from .inference import mold_inputs, unmold_detections
+from .inspection import Inspection
 from .tensorboard import TensorBoardScalars
 from .training import LAYER_CHOICES, compile_model, leaf_layers_with_weights, set_trainable
 
 logger = logging.getLogger(__name__)
 
 
-class Detector:
+class Detector(Inspection):
     """A detector of objects, for training or for inference.
 
     A subclass names the functions that make its graph: `build_parts(config)`, `training_graph(parts, config)` and
@@ -150,7 +152,7 @@ class Detector:
             Keras' `History`.
 
         Raises:
-            ValueError: wrong mode, empty data set, `layers` that select nothing, or a configuration that cannot work.
+            ValueError: wrong mode, empty data set, or a configuration that cannot work.
         """
         if self.mode != "training":
             raise ValueError('This model was made for inference. Make one with mode="training" to train.')
@@ -257,6 +259,9 @@ class Detector:
         molded, metas, windows = mold_inputs(images, self.config)
         if verbose:
             print(f"Processing {len(images)} images")
+            for image, molded_image in zip(images, molded, strict=True):
+                log("image", np.asarray(image))
+                log("molded_image", molded_image)
         results = [None] * len(images)
         for batch in _batches_of_one_shape(molded, self.config.BATCH_SIZE):
             outputs = self._predict([molded[i] for i in batch], [metas[i] for i in batch])

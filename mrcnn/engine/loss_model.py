@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from .keras_model import NamedModel
+
 
 class MeanOverBatch(keras.losses.Loss):
     """Mean of a `[B]` vector of losses.
@@ -16,7 +18,7 @@ class MeanOverBatch(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class LossModel(keras.Model):
+class LossModel(NamedModel):
     """Trains a functional graph whose outputs are `[B]` vectors named after their losses.
 
     The total is the weighted sum of the outputs' means plus weight decay; each loss is tracked under the name of the

@@ -1,5 +1,6 @@
 """How a training model is set up: which layers learn, and by what optimizer."""
 
+import difflib
 import logging
 import re
 
@@ -14,6 +15,8 @@ LAYER_CHOICES = {
     "5+": r"(res5.*)|(bn5.*)|(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
     "all": ".*",
 }
+
+
 def leaf_layers_with_weights(model):
     """The layers that own weights themselves, in graph order, from inside composite layers and models too."""
     owners = {}
@@ -32,23 +35,31 @@ def set_trainable(model, layer_regex):
         layer_regex: a regular expression on layer names, as in `LAYER_CHOICES`.
 
     Returns:
-        Names of the layers that learn.
+        Names of the layers that learn; none, and a warning, where none matches: Matterport's scripts go on then.
 
     Raises:
-        ValueError: no layer matches; the message names close ones.
+        ValueError: `layer_regex` is no regular expression.
     """
     leaves = leaf_layers_with_weights(model)
-    chosen = [layer for layer in leaves if re.fullmatch(layer_regex, layer.name)]
+    try:
+        chosen = [layer for layer in leaves if re.fullmatch(layer_regex, layer.name)]
+    except re.error as error:
+        raise ValueError(f"layers={layer_regex!r} is not a regular expression: {error}.") from error
     if not chosen:
-        raise ValueError(
-            f"layers={layer_regex!r} selects no layer with weights, so nothing would be trained. Use one of "
-            f"{sorted(LAYER_CHOICES)} or a regular expression on layer names such as {leaves[0].name!r} or "
-            f"{leaves[-1].name!r}."
-        )
+        logger.warning(_nothing_selected(layer_regex, [layer.name for layer in leaves]))
     names = {layer.name for layer in chosen}
     for layer in leaves:
         layer.trainable = layer.name in names
     return [layer.name for layer in chosen]
+
+
+def _nothing_selected(layer_regex, names):
+    close = difflib.get_close_matches(layer_regex, [*LAYER_CHOICES, *names], n=1)
+    meant = f"Did you mean {close[0]!r}? " if close else ""
+    return (
+        f"layers={layer_regex!r} selects no layer with weights: NOTHING WILL BE TRAINED. {meant}Use one of "
+        f"{sorted(LAYER_CHOICES)} or a regular expression on whole layer names such as {names[0]!r} or {names[-1]!r}."
+    )
 
 
 def compile_model(model, config, learning_rate, momentum=None):

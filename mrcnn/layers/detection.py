@@ -43,12 +43,17 @@ class DetectionLayer(keras.layers.Layer):
         self.supports_jit = supports_jit("grouped_nms", "top_k")
 
     def call(self, inputs):
-        tensors = [ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in inputs]
-        rois, probs, deltas, image_meta = tensors
+        rois, probs, deltas, image_meta = inputs
+        return self.refine(rois, probs, deltas, _window(ops.cast(image_meta, "float32")))
+
+    def refine(self, rois, probs, deltas, window):
+        """As `call`, with the window `[B, 4]` (y1, x1, y2, x2), normalised, instead of the image's meta."""
+        tensors = (rois, probs, deltas, window)
+        rois, probs, deltas, window = (ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in tensors)
         class_ids = ops.cast(ops.argmax(probs, axis=-1), "int32")
         scores = ops.max(probs, axis=-1)
         boxes = apply_deltas(rois, _of_class(deltas, class_ids) * ops.array(self.bbox_std_dev, "float32"))
-        boxes = clip_boxes(boxes, _window(image_meta))
+        boxes = clip_boxes(boxes, window)
         eligible = (class_ids > 0) & (scores >= self.min_confidence)
         picked, valid = non_max_suppression(
             boxes, ops.where(eligible, scores, -1.0), self.nms_threshold, self.max_instances, class_ids

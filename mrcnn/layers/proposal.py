@@ -40,6 +40,16 @@ class ProposalLayer(keras.layers.Layer):
         self.supports_jit = supports_jit("nms", "top_k")
 
     def call(self, inputs):
+        _, _, boxes, picked, valid = self.stages(inputs)
+        return ops.where(valid[..., None], gather_rows(boxes, picked), 0.0)
+
+    def stages(self, inputs):
+        """What happens on the way, in the arguments of `call`.
+
+        Returns:
+            the best anchors `[B, N, 4]`, these refined, these clipped to the image, and the rows `[B, P]` of them that
+            become proposals with their validity `[B, P]`.
+        """
         probs, deltas, anchors = (ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in inputs)
         scores = probs[..., 1]
         count = scores.shape[1]
@@ -48,10 +58,11 @@ class ProposalLayer(keras.layers.Layer):
         # Padding lies behind the last anchor and is never taken: any row will do for it.
         anchor_ids = ops.minimum(anchor_ids, ops.shape(deltas)[1] - 1)
         deltas = gather_rows(deltas, anchor_ids) * ops.array(self.bbox_std_dev, "float32")
-        boxes = apply_deltas(ops.take(anchors, anchor_ids, axis=0), deltas)
-        boxes = clip_boxes(boxes, (0.0, 0.0, 1.0, 1.0))
+        best = ops.take(anchors, anchor_ids, axis=0)
+        refined = apply_deltas(best, deltas)
+        boxes = clip_boxes(refined, (0.0, 0.0, 1.0, 1.0))
         picked, valid = non_max_suppression(boxes, scores, self.nms_threshold, self.proposal_count)
-        return ops.where(valid[..., None], gather_rows(boxes, picked), 0.0)
+        return best, refined, boxes, picked, valid
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor((inputs[0].shape[0], self.proposal_count, 4), dtype="float32")
@@ -63,3 +74,36 @@ class ProposalLayer(keras.layers.Layer):
             "pre_nms_limit": self.pre_nms_limit,
             "bbox_std_dev": self.bbox_std_dev,
         }
+
+
+class ProposalStages(keras.layers.Layer):
+    """The intermediate results of a `ProposalLayer`, for looking at them.
+
+    Args:
+        proposal_layer: the layer, whose numbers are used.
+
+    Call arguments:
+        inputs: those of the layer.
+
+    Returns:
+        a tuple in the order of `NAMES`: three times `[B, N, 4]` float32 normalised, by falling score, and
+        `[P]` int32, rows of them that are the first image's proposals; unused slots repeat the first.
+    """
+
+    NAMES = ("pre_nms_anchors", "refined_anchors", "refined_anchors_clipped", "nms_indices")
+
+    def __init__(self, proposal_layer, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.proposal_layer = proposal_layer
+        self.supports_jit = proposal_layer.supports_jit
+
+    def call(self, inputs):
+        best, refined, clipped, picked, valid = self.proposal_layer.stages(inputs)
+        return best, refined, clipped, ops.where(valid[0], picked[0], picked[0, 0])
+
+    def compute_output_spec(self, inputs):
+        batch, count = inputs[0].shape[:2]
+        limit = self.proposal_layer.pre_nms_limit
+        rows = limit if count is None else min(limit, count)
+        boxes = [keras.KerasTensor((batch, rows, 4), "float32") for _ in range(3)]
+        return (*boxes, keras.KerasTensor((self.proposal_layer.proposal_count,), "int32"))

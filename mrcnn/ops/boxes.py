@@ -8,7 +8,7 @@ _FAR_EDGE_SHIFT = (0.0, 0.0, 1.0, 1.0)
 
 def _box_scale(image_hw):
     """`(h, w)` as the float32 row `[h-1, w-1, h-1, w-1]` (with the leading shape of `h` and `w`)."""
-    height, width = (ops.cast(side, "float32") for side in image_hw)
+    height, width = (ops.cast(image_hw[axis], "float32") for axis in (0, 1))
     return ops.stack([height, width, height, width], axis=-1) - 1.0
 
 

@@ -192,9 +192,15 @@ class TestBadInput:
         with pytest.raises(ValueError, match="dividable by 2 at least 6 times"):
             MaskRCNN("training", config, tmp_path)
 
-    def test_layers_that_select_nothing(self, trained):
-        with pytest.raises(ValueError, match="selects no layer"):
-            trained[0].train(SmallDataset(), None, 1e-3, epochs=9, layers="head")
+    def test_layers_that_select_nothing(self, trained, caplog):
+        model = trained[0]
+        names = model.set_trainable("head", verbose=0)
+        assert names == [] and not model.keras_model.trainable_weights
+        assert "Did you mean 'heads'?" in caplog.text
+
+    def test_layers_that_are_no_expression(self, trained):
+        with pytest.raises(ValueError, match="not a regular expression"):
+            trained[0].set_trainable("*", verbose=0)
 
     def test_weights_for_another_number_of_classes(self, trained, tmp_path):
         model, *_ = trained
