@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from .weight_names import canonical_weight, matterport_resnet_name, weights_by_order
+from .weight_names import KNOWN_WEIGHTS, canonical_weight, matterport_resnet_name, weights_by_order
 
 # HDF5 keeps attributes in an object header of at most 64 KiB; Keras splits longer lists into name0, name1, ...
 _ATTRIBUTE_LIMIT = 64512
@@ -57,9 +57,17 @@ def read_file(path):
 
     Raises:
         FileNotFoundError: there is no such file.
+        TypeError: `path` is no path.
         ValueError: the file is not a weight file, is damaged, or its layout has no layer names.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"The path of the weight file is {path!r}; expected text or a pathlib.Path.")
     path = os.fspath(path)
+    if os.path.exists(f"{path}.index") and not os.path.isfile(path):
+        raise ValueError(
+            f"{path} is a checkpoint in TensorFlow's own format ({path}.index), which has no layer names. Load it "
+            "with the program that wrote it and save the weights there as an .h5 file."
+        )
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no weight file {path} (looked from {os.getcwd()}).")
     if os.path.isdir(path):
@@ -82,14 +90,14 @@ def read_file(path):
 def _diagnosis(path, error):
     size = os.path.getsize(path)
     if size == 0:
-        return "the file is empty. Download or copy it again."
+        return "the file is empty. Delete it and download or copy it again."
     with open(path, "rb") as file:
         start = file.read(64)
     if start.startswith(b"\x89HDF\r\n\x1a\n") or start.startswith(b"PK"):
-        return f"it is truncated or damaged ({size} bytes; {error}). Download or copy it again."
+        return f"it is truncated or damaged ({size} bytes; {error}). Delete it and download or copy it again."
     return (
         f"it is not HDF5 but begins with {start[:24]!r} ({size} bytes). A web page or a pointer file may have "
-        "been saved in its place; download it again."
+        "been saved in its place; delete it and download it again."
     )
 
 
@@ -126,7 +134,10 @@ def _read_named_group(group, group_name):
     weights = [canonical_weight(path[-1], parent[-1]) for path, parent in zip(paths, parents, strict=True)]
     # The group's name is the layer's own; inside, TensorFlow may have written conv1_1/kernel:0 for conv1.
     if len({parent[-1] for parent in parents}) == 1:
-        layers, ordinals = [group_name] * len(names), weights_by_order([value.shape for value in values])
+        by_order = weights_by_order([value.shape for value in values])
+        # A name that is understood stands above the order, in which beta may come before gamma.
+        ordinals = [w if w in KNOWN_WEIGHTS else o for w, o in zip(weights, by_order, strict=True)]
+        layers = [group_name] * len(names)
     else:
         layers, ordinals = [parent[-1] for parent in parents], weights
     full_paths = [_full_path(group_name, parent) for parent in parents]
@@ -144,11 +155,11 @@ def _full_path(group_name, parent):
     return "/".join(parent if parent[0] == group_name else (group_name, *parent))
 
 
-def _stored(layer, weight, ordinal, value, full_path):
+def _stored(layer, weight, ordinal, value, full_path, other_names=()):
     leaf = full_path.rsplit("/", 1)[-1]
     stem, _, number = leaf.rpartition("_")
     unnumbered = stem if number.isdigit() and stem else leaf
-    names = (full_path, leaf, unnumbered, matterport_resnet_name(layer))
+    names = (full_path, leaf, unnumbered, matterport_resnet_name(layer), *other_names)
     aliases = tuple(dict.fromkeys(name for name in names if name and name != layer))
     return StoredWeight(layer, weight, ordinal, value, aliases)
 
@@ -164,9 +175,13 @@ def _read_keras_3(root, path):
         if "name" in group.attrs:
             name = _text(group.attrs["name"])
             layer_names.append(name)
-            full_path = "/".join([*_names_above(root, place), name])
+            above = list(_names_above(root, place))
+            # A wrapper (TimeDistributed) keeps what it wraps as `layer`, and users know it by the wrapper's name.
+            wrapper = above[-1:] if place.endswith("/layer/vars") else []
             weights = weights_by_order([array.shape for array in arrays])
-            found.extend(_stored(name, w, w, a, full_path) for w, a in zip(weights, arrays, strict=True))
+            found.extend(
+                _stored(name, w, w, a, "/".join([*above, name]), wrapper) for w, a in zip(weights, arrays, strict=True)
+            )
         elif arrays:
             unnamed.append(place)
 

@@ -8,7 +8,7 @@ CLASS_UNITS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
 
 _KERAS_1_NAMES = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
 _BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
-_KNOWN = ("kernel", "bias", *_BATCH_NORM)
+KNOWN_WEIGHTS = ("kernel", "bias", *_BATCH_NORM)
 _RESNET = re.compile(r"^conv([2-5])_block(\d+)_([0-3])_(conv|bn)$")
 _RESNET_BRANCH = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
 _RESNET_STEM = {"conv1_conv": "conv1", "conv1_bn": "bn_conv1"}
@@ -24,7 +24,7 @@ def canonical_weight(name, layer):
     if number.isdigit():
         short = stem
     short = _KERAS_1_NAMES.get(short, short)
-    return short if short in _KNOWN else name
+    return short if short in KNOWN_WEIGHTS else name
 
 
 def weights_by_order(shapes):
