@@ -24,7 +24,7 @@ def polygon_mask(xs, ys, shape):
             enclose nothing.
         shape: (H, W, ...).
     """
-    xs, ys = _points(xs, ys)
+    xs, ys = checked_points(xs, ys)
     return fill_polygon(xs, ys, shape[:2]) if len(xs) >= 3 else np.zeros(shape[:2], bool)
 
 
@@ -34,7 +34,7 @@ def rectangle_mask(x, y, width, height, shape):
     Its edges are rounded to whole pixels, as in `skimage.draw.rectangle`. A side that is not above
     zero encloses nothing.
     """
-    _check(x, y, width, height)
+    check_coordinates(x, y, width, height)
     mask = np.zeros(shape[:2], bool)
     # Python would count edges below zero from the other end.
     top, left, bottom, right = (max(round(edge), 0) for edge in (y, x, y + height, x + width))
@@ -58,7 +58,7 @@ def ellipse_mask(cx, cy, rx, ry, theta, shape):
     """
     from skimage.draw import ellipse
 
-    _check(cx, cy, rx, ry, theta)
+    check_coordinates(cx, cy, rx, ry, theta)
     mask = np.zeros(shape[:2], bool)
     if rx > 0 and ry > 0:
         mask[ellipse(cy, cx, ry, rx, mask.shape, rotation=-theta)] = True
@@ -75,7 +75,7 @@ def polyline_mask(xs, ys, shape, thickness=1):
     """
     import cv2
 
-    xs, ys = _points(xs, ys)
+    xs, ys = checked_points(xs, ys)
     height, width = shape[:2]
     # The margin lets the line end beyond the image; OpenCV's own thick lines are wider than they say.
     canvas = np.zeros((height + 2 * thickness, width + 2 * thickness), np.uint8)
@@ -88,20 +88,21 @@ def polyline_mask(xs, ys, shape, thickness=1):
 
 def point_mask(cx, cy, shape):
     """The one pixel nearest to (cx, cy); none if that lies outside the image."""
-    _check(cx, cy)
+    check_coordinates(cx, cy)
     return rectangle_mask(round(cx), round(cy), 1, 1, shape)
 
 
-def _points(xs, ys):
-    """Both as float64 [N], checked."""
+def checked_points(xs, ys):
+    """Both as float64 [N]. Raises ValueError where they differ in number, or are no pixels."""
     xs, ys = np.asarray(xs, np.float64).ravel(), np.asarray(ys, np.float64).ravel()
     if len(xs) != len(ys):
         raise ValueError(f"A shape has {len(xs)} x and {len(ys)} y coordinates; it needs as many of each.")
-    _check(xs, ys)
+    check_coordinates(xs, ys)
     return xs, ys
 
 
-def _check(*numbers):
+def check_coordinates(*numbers):
+    """Raise ValueError where a number, or one in an array, cannot be pixels; see the module."""
     for values in numbers:
         # Written so that a NaN fails too.
         if not np.all(np.abs(values) <= MAX_COORDINATE):
