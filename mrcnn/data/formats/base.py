@@ -1,5 +1,6 @@
 """What the loaders of annotation formats share: finding files, numbering classes, saying what was left out."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,12 @@ class FormatDataset(Dataset):
         info = image_info_of(self, image_id)
         if info["source"] != self.SOURCE:
             return super().load_mask(image_id)
-        masks, names = self.objects(info, image_label(self, image_id))
+        label = image_label(self, image_id)
+        masks, names = self.objects(info, label)
+        strangers = {f"{self.SOURCE}.{name}" for name in names} - set(self.class_from_source_map)
+        if strangers:
+            raise ValueError(f"{label} has an object of class {min(strangers)!r}, which was never added; the classes "
+                             f"are {', '.join(self.class_names[1:])}. Add it to class_names.")
         if not names:
             return np.zeros((info["height"], info["width"], 0), bool), np.zeros(0, np.int32)
         class_ids = [self.map_source_class_id(f"{self.SOURCE}.{name}") for name in names]
@@ -70,10 +76,10 @@ class FormatDataset(Dataset):
 
 
 class LeftOut:
-    """What a loader cannot use: whole files, and parts of files. Logged in one line a file."""
+    """What a loader does not use: whole files, parts of files, and classes. Logged in one line a file."""
 
     def __init__(self):
-        self._files, self._parts = {}, {}
+        self._files, self._parts, self._classes = {}, {}, Counter()
 
     def add_file(self, path, reason):
         """Note that the whole file was left out; `reason` is a sentence with what to do."""
@@ -82,6 +88,11 @@ class LeftOut:
     def add_part(self, path, part, reason):
         """Note that `part` of a file (text such as 'shape 3 ("cat")') was left out, and why."""
         self._parts.setdefault(str(path), []).append(f"{part}: {reason}")
+
+    def without_strangers(self, objects, wanted):
+        """Those of `objects`, tuples that begin with a class name, whose class is `wanted`; notes the others."""
+        self._classes.update(name for name, *_ in objects if name not in wanted)
+        return [entry for entry in objects if entry[0] in wanted]
 
     def lines(self):
         """One line a file."""
@@ -98,6 +109,9 @@ class LeftOut:
             logger.warning(line)
         if len(lines) > _FILES_SHOWN:
             logger.warning(f"... and {len(lines) - _FILES_SHOWN} more files with something left out.")
+        if self._classes:
+            named = ", ".join(f"{name} ({count})" for name, count in sorted(self._classes.items()))
+            logger.warning(f"Left out the objects of classes that class_names does not have: {named}.")
 
 
 def wanted_names(class_names):

@@ -15,19 +15,19 @@ class CocoDataset(Dataset):
     """Images and objects of files in COCO's format. Crowds have a negative class id.
 
         dataset = CocoDataset()
-        dataset.load_coco_json("annotations.json", image_dir="images")
+        dataset.load_coco_json("annotations.json", images_dir="images")
         dataset.prepare()
 
     Polygons of several parts, run lengths compressed or not, and crowds are understood. Classes and images keep
     COCO's ids in the source "coco".
     """
 
-    def load_coco_json(self, path, image_dir=None, class_names=None):
+    def load_coco_json(self, path, images_dir=None, class_names=None):
         """Add the images and classes of an annotation file. Call it again for further files.
 
         Args:
             path: the JSON file.
-            image_dir: folder that the `file_name`s start from; None means the folder of the JSON file.
+            images_dir: folder that the `file_name`s start from; None means the folder of the JSON file.
             class_names: names of the categories to keep, in the order of their class ids from 1 on; a leading
                 "BG" is passed over. None keeps all, by ascending category id.
 
@@ -42,14 +42,14 @@ class CocoDataset(Dataset):
             content["categories"].sort(key=lambda category: (str(type(category["id"])), category["id"]))
         for what, count in left_out.items():
             logger.warning(f"{path}: left out {count} {what}. Correct the file if they should count.")
-        self.add_coco(content, Path(path).parent if image_dir is None else image_dir, path)
+        self.add_coco(content, Path(path).parent if images_dir is None else images_dir, path)
 
-    def add_coco(self, content, image_dir, path):
+    def add_coco(self, content, images_dir, path):
         """Add everything that `content` (see `read_coco_json`) holds, in its order.
 
         Annotations of other categories, or of other images, are passed over. `path` names the file in errors.
         """
-        paths = image_paths(image_dir, [image["file_name"] for image in content["images"]], path)
+        paths = image_paths(images_dir, [image["file_name"] for image in content["images"]], path)
         self._check_categories(content["categories"], path)
         for category in content["categories"]:
             self.add_class("coco", category["id"], category["name"])
@@ -160,7 +160,7 @@ def image_paths(folder, names, path):
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"Image folder {folder} does not exist: correct image_dir.")
+        raise FileNotFoundError(f"Image folder {folder} does not exist: correct images_dir.")
     # One look at the folder is much faster than one at each of its files.
     present = {entry.name for entry in os.scandir(folder)}
     paths = [folder / name if name in present else find_image(folder, [name]) for name in names]

@@ -31,7 +31,7 @@ def read_coco_json(path, annotation_fields=()):
         ValueError: the file is no JSON, lacks a field or gives an id twice; a bad RLE, with the annotation's id.
     """
     try:
-        with open(path, encoding="utf-8") as source:
+        with open(path, encoding="utf-8-sig") as source:
             content = json.load(source)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"Annotation file {path} does not exist. Correct the path.") from error

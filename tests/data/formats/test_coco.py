@@ -13,9 +13,9 @@ from mrcnn.data.formats.coco_rle import rle_counts
 from .toy_coco import HEIGHT, TRIANGLE, WIDTH, annotation, rle, write_coco
 
 
-def load(path, image_dir=None, class_names=None):
+def load(path, images_dir=None, class_names=None):
     dataset = CocoDataset()
-    dataset.load_coco_json(path, path.parent / "images" if image_dir is None else image_dir, class_names)
+    dataset.load_coco_json(path, path.parent / "images" if images_dir is None else images_dir, class_names)
     dataset.prepare()
     return dataset
 
@@ -58,7 +58,7 @@ class TestWhatIsThere:
         assert dataset.annotated_boxes(1).shape == (0, 4)
 
     def test_images_lie_beside_the_file_by_default(self, tmp_path):
-        path = write_coco(tmp_path / "images", [annotation(1, [TRIANGLE])], image_dir=".")
+        path = write_coco(tmp_path / "images", [annotation(1, [TRIANGLE])], images_dir=".")
         dataset = CocoDataset()
         dataset.load_coco_json(str(path))
         assert len(dataset.image_info) == 2

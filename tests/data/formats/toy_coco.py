@@ -26,12 +26,12 @@ def annotation(number, segmentation, image_id=1, category_id=7, **more):
     return {"id": number, "image_id": image_id, "category_id": category_id, "segmentation": segmentation, **more}
 
 
-def write_coco(folder, annotations, name="annotations.json", image_dir="images", **changes):
+def write_coco(folder, annotations, name="annotations.json", images_dir="images", **changes):
     """Write two images of `HEIGHT` x `WIDTH` and a JSON file into `folder`; returns the JSON file's path."""
-    (folder / image_dir).mkdir(parents=True, exist_ok=True)
+    (folder / images_dir).mkdir(parents=True, exist_ok=True)
     entries = [{"id": i, "file_name": f"{i}.png", "height": HEIGHT, "width": WIDTH} for i in (1, 2)]
     for entry in entries:
-        imsave(folder / image_dir / entry["file_name"], np.full((HEIGHT, WIDTH, 3), entry["id"], np.uint8),
+        imsave(folder / images_dir / entry["file_name"], np.full((HEIGHT, WIDTH, 3), entry["id"], np.uint8),
                check_contrast=False)
     content = {"images": entries, "annotations": annotations,
                "categories": [{"id": 90, "name": "dog"}, {"id": 7, "name": "cat"}], **changes}
