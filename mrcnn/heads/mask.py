@@ -30,10 +30,15 @@ class MaskHead(layers.Layer):
         self.channels = channels
         self.train_bn = train_bn
         self.norm = norm
-        self.convs = [
-            layers.Conv2D(channels, 3, padding="same", name=f"mrcnn_mask_conv{index}") for index in CONVOLUTIONS
+        # Convolution and normalisation by turns: the weights lie in the order of Matterport's files.
+        self.hidden = [
+            layer
+            for index in CONVOLUTIONS
+            for layer in (
+                layers.Conv2D(channels, 3, padding="same", name=f"mrcnn_mask_conv{index}"),
+                norm_layer(norm, train_bn, f"mrcnn_mask_bn{index}", channels),
+            )
         ]
-        self.bns = [norm_layer(norm, train_bn, f"mrcnn_mask_bn{index}", channels) for index in CONVOLUTIONS]
         self.deconv = layers.Conv2DTranspose(
             channels, 2, strides=2, activation="relu", name="mrcnn_mask_deconv"
         )
@@ -42,16 +47,16 @@ class MaskHead(layers.Layer):
     def build(self, pooled_shape):
         height, width, depth = pooled_shape[2:]
         hidden_shape = (None, height, width, self.channels)
-        for index, (conv, bn) in enumerate(zip(self.convs, self.bns, strict=True)):
-            conv.build((None, height, width, depth) if index == 0 else hidden_shape)
-            bn.build(hidden_shape)
+        self.hidden[0].build((None, height, width, depth))
+        for layer in self.hidden[1:]:
+            layer.build(hidden_shape)
         self.deconv.build(hidden_shape)
         self.mask.build((None, 2 * height, 2 * width, self.channels))
 
     def call(self, pooled, training=None):
         rois, (height, width) = pooled.shape[1], pooled.shape[2:4]
         x = ops.reshape(pooled, (-1, *pooled.shape[2:]))
-        for conv, bn in zip(self.convs, self.bns, strict=True):
+        for conv, bn in zip(self.hidden[::2], self.hidden[1::2], strict=True):
             x = ops.relu(bn(conv(x), training=training))
         x = self.mask(self.deconv(x))
         x = ops.reshape(x, (-1, rois, 2 * height, 2 * width, self.num_classes))
