@@ -1,0 +1,1 @@
+"""Balloons annotated with VIA, and everything but them in grey."""
