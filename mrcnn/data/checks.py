@@ -5,6 +5,18 @@ import numpy as np
 from .report import image_label, warn_once
 
 
+class DataError(ValueError):
+    """A dataset returned something that cannot be. The text names the image and the cure.
+
+    Attributes:
+        problem: what kind of mistake it is, in words that are the same for every image.
+    """
+
+    def __init__(self, message, problem=""):
+        super().__init__(message)
+        self.problem = problem
+
+
 def checked_image(dataset, config, image_id):
     """The image [H, W, IMAGE_CHANNEL_COUNT] as `dataset.load_image` gives it, in its dtype.
 
@@ -25,23 +37,25 @@ def with_channels(image, channels, label):
         label: where the image comes from, for errors.
 
     Raises:
-        ValueError: it is no image, or its channels cannot become `channels`.
+        DataError: it is no image, or its channels cannot become `channels`.
     """
     image = np.asarray(image)
     if image.ndim == 2:
         image = image[:, :, None]
     if image.ndim != 3 or 0 in image.shape or not _is_numeric(image):
-        raise ValueError(
-            f"{label} gave {_described(image)}; expected an array of numbers [height, width, channels]."
+        raise DataError(
+            f"{label} gave {_described(image)}; expected an array of numbers [height, width, channels].",
+            "load_image() gives no image",
         )
     if image.shape[2] == 1 and channels == 3:
         image = np.repeat(image, 3, axis=2)
     elif image.shape[2] == 4 and channels == 3:
         image = image[:, :, :3]
     if image.shape[2] != channels:
-        raise ValueError(
+        raise DataError(
             f"{label} gave {image.shape[2]} channels, but IMAGE_CHANNEL_COUNT = {channels}. "
-            "Set IMAGE_CHANNEL_COUNT (and MEAN_PIXEL) to match, or convert the image first."
+            "Set IMAGE_CHANNEL_COUNT (and MEAN_PIXEL) to match, or convert the image first.",
+            "channels differ from IMAGE_CHANNEL_COUNT",
         )
     return image
 
@@ -50,17 +64,26 @@ def checked_masks(dataset, config, image_id, image_shape):
     """Masks bool [H, W, N] and class_ids int32 [N] as `dataset.load_mask` gives them.
 
     Objects with an empty mask, and objects of class 0, are left out with one line in the log.
+
+    Raises:
+        DataError: they cannot be masks and class ids of an image of this shape.
     """
+    masks, class_ids = all_masks(dataset, config, image_id, image_shape)
+    return _without_background(dataset, image_id, masks, class_ids)
+
+
+def all_masks(dataset, config, image_id, image_shape):
+    """`checked_masks` with the empty masks and the objects of class 0."""
     label = image_label(dataset, image_id)
     returned = dataset.load_mask(image_id)
     if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-        raise ValueError(
+        raise DataError(
             f"{label}: load_mask() returned a {type(returned).__name__}; it must return the pair "
-            "(masks [height, width, count], class_ids [count])."
+            "(masks [height, width, count], class_ids [count]).",
+            "load_mask() gives no pair of masks and class ids",
         )
     class_ids = _class_ids(returned[1], config, label)
-    masks = _masks(returned[0], class_ids, image_shape, label)
-    return _without_background(dataset, image_id, label, masks, class_ids)
+    return _masks(returned[0], class_ids, image_shape, label), class_ids
 
 
 def _class_ids(class_ids, config, label):
@@ -68,17 +91,19 @@ def _class_ids(class_ids, config, label):
     if array.size == 0:
         return np.zeros(0, np.int32)
     if not _is_numeric(array) or (array.astype(np.float64) % 1 != 0).any():
-        raise ValueError(
+        raise DataError(
             f"{label}: load_mask() returned class ids {array.ravel()[:5].tolist()}; they must be whole "
-            "numbers, the position of each class in dataset.class_names."
+            "numbers, the position of each class in dataset.class_names.",
+            "class ids are no whole numbers",
         )
     array = array.reshape(-1).astype(np.int32)
     wrong = array[np.abs(array) >= config.NUM_CLASSES]
     if wrong.size:
-        raise ValueError(
+        raise DataError(
             f"{label}: load_mask() returned class id {wrong[0]}, but NUM_CLASSES = {config.NUM_CLASSES} "
             f"allows 1 to {config.NUM_CLASSES - 1}. Set NUM_CLASSES to 1 + the number of classes, or correct "
-            "load_mask()."
+            "load_mask().",
+            "class ids out of range",
         )
     return array
 
@@ -87,16 +112,19 @@ def _masks(masks, class_ids, image_shape, label):
     try:
         masks = np.asarray(masks)
     except ValueError as error:
-        raise ValueError(f"{label}: load_mask() returned masks of different sizes ({error}).") from error
+        raise DataError(
+            f"{label}: load_mask() returned masks of different sizes ({error}).", "masks cannot become bool"
+        ) from error
     height, width = image_shape[:2]
     if masks.size == 0 and not len(class_ids):
         return np.zeros((height, width, 0), dtype=bool)
     if masks.ndim == 2:
         masks = masks[:, :, None]
     if masks.ndim != 3 or not _is_numeric(masks):
-        raise ValueError(
+        raise DataError(
             f"{label}: load_mask() returned masks of {_described(masks)}; "
-            "they must be an array of numbers [height, width, count]."
+            "they must be an array of numbers [height, width, count].",
+            "masks cannot become bool",
         )
     if masks.shape[:2] != (height, width):
         swapped = masks.shape[1:] == (height, width)
@@ -105,30 +133,37 @@ def _masks(masks, class_ids, image_shape, label):
             if swapped
             else "Draw the masks at the size of the image, or resize them in load_mask()."
         )
-        raise ValueError(
+        raise DataError(
             f"{label}: load_mask() returned (height, width) = {masks.shape[:2]} but the image is "
-            f"{(height, width)}. {hint}"
+            f"{(height, width)}. {hint}",
+            "mask size differs from the image",
         )
     if masks.shape[2] != len(class_ids):
-        raise ValueError(
+        raise DataError(
             f"{label}: load_mask() returned {masks.shape[2]} masks and {len(class_ids)} class ids; "
-            "return one class id for each mask."
+            "return one class id for each mask.",
+            "masks and class ids differ in number",
         )
     # Masks stacked from other orders in memory would be copied again at each step.
     return np.ascontiguousarray(masks if masks.dtype == bool else masks != 0)
 
 
-def _without_background(dataset, image_id, label, masks, class_ids):
+def have_pixels(masks):
+    """Which of the masks bool [H, W, N] have a pixel: bool [N]."""
     height, width, count = masks.shape
     # In two steps: long inner loops first, which numpy runs much faster than over few instances.
-    filled = masks.reshape(height, width * count).any(axis=0).reshape(width, count).any(axis=0)
+    return masks.reshape(height, width * count).any(axis=0).reshape(width, count).any(axis=0)
+
+
+def _without_background(dataset, image_id, masks, class_ids):
+    filled = have_pixels(masks)
     keep = filled & (class_ids != 0)
     if keep.all():
         return masks, class_ids
     warn_once(
         dataset,
         ("left out", image_id),
-        f"{label}: left out {np.count_nonzero(~filled)} objects with an empty mask and "
+        f"{image_label(dataset, image_id)}: left out {np.count_nonzero(~filled)} objects with an empty mask and "
         f"{np.count_nonzero(filled & (class_ids == 0))} of class 0 (background) of {len(keep)}. "
         "Correct load_mask() if they should count.",
     )

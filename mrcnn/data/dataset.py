@@ -1,7 +1,5 @@
 """The base class of every user's dataset."""
 
-from collections import Counter
-
 import numpy as np
 
 from .read_image import read_image
@@ -93,8 +91,7 @@ class Dataset:
         self._warn_of_duplicates()
 
     def _warn_of_duplicates(self):
-        counts = Counter((info["source"], str(info["id"])) for info in self.image_info)
-        twice = [f'{source} "{image_id}"' for (source, image_id), count in counts.items() if count > 1]
+        twice = [f'{source} "{image_id}"' for source, image_id in repeated_images(self.image_info)]
         if twice:
             named = ", ".join(twice[:5]) + (", ..." if len(twice) > 5 else "")
             logger.warning(
@@ -147,6 +144,23 @@ class Dataset:
         )
         return np.empty([0, 0, 0]), np.empty([0], np.int32)
 
+    def validate(self, config=None, limit=None, workers=8, verbose=1):
+        """Look at all images and masks, and print everything that is wrong in one table.
+
+        Args:
+            config: its NUM_CLASSES and IMAGE_CHANNEL_COUNT are what the data must fit. None means the dataset's own
+                classes and three channels.
+            limit: look at so many images only, evenly spread; None means all.
+            workers: threads.
+            verbose: 0 prints nothing.
+
+        Returns:
+            `validate.ValidationReport`.
+        """
+        from .validate import validate
+
+        return validate(self, config, limit, workers, verbose)
+
     def annotated_boxes(self, image_id):
         """Boxes of an image's objects as they were drawn, before anything is cut off; to be overridden.
 
@@ -160,6 +174,14 @@ class Dataset:
     def image_reference(self, image_id):
         """Text that helps a person find the image; to be overridden. Empty here."""
         return ""
+
+
+def repeated_images(image_info):
+    """Images of one id that were added several times: {(source, id as text): list of their positions}."""
+    positions = {}
+    for position, info in enumerate(image_info):
+        positions.setdefault((info["source"], str(info["id"])), []).append(position)
+    return {key: found for key, found in positions.items() if len(found) > 1}
 
 
 def _positions(infos):

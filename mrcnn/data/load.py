@@ -4,7 +4,7 @@ import numpy as np
 
 from .augment import augment as run_augmentation
 from .augment import flip_at_random
-from .checks import checked_image, checked_masks
+from .checks import DataError, checked_image, checked_masks
 from .image_meta import compose_image_meta
 from .masks import resized_bboxes, sample_mini_masks
 from .report import image_info_of, image_label, logger, warn_once
@@ -36,7 +36,7 @@ def load_image_gt(dataset, config, image_id, augment=False, augmentation=None, u
     if augmentation is None and not isinstance(augment, (bool, int)) and augment is not None:
         # A fork's fourth argument is the augmentation.
         augment, augmentation = False, augment
-    active_class_ids = _active_class_ids(dataset, config, image_id)
+    active = active_class_ids(dataset, config, image_id)
     image = checked_image(dataset, config, image_id)
     mask, class_ids = checked_masks(dataset, config, image_id, image.shape)
 
@@ -63,7 +63,7 @@ def load_image_gt(dataset, config, image_id, augment=False, augmentation=None, u
     if use_mini_mask:
         mask = sample_mini_masks(mask, bbox, config.MINI_MASK_SHAPE, rows, columns)
     meta = compose_image_meta(
-        image_id, original_shape, image.shape, plan.window, plan.scale, active_class_ids
+        image_id, original_shape, image.shape, plan.window, plan.scale, active
     )
     return image, meta, class_ids, bbox, mask
 
@@ -79,22 +79,27 @@ def _plan(shape, config, rng):
     )
 
 
-def _active_class_ids(dataset, config, image_id):
+def active_class_ids(dataset, config, image_id):
     """int32 [NUM_CLASSES], 1 for the classes that the image's source knows.
 
     The loss is not charged for the others: a source cannot say that they are absent.
+
+    Raises:
+        DataError: the dataset has more classes than the config, or the source has none.
     """
     if dataset.num_classes > config.NUM_CLASSES:
-        raise ValueError(
+        raise DataError(
             f"The dataset has {dataset.num_classes} classes with the background, but NUM_CLASSES = "
-            f"{config.NUM_CLASSES}. Set NUM_CLASSES = {dataset.num_classes}."
+            f"{config.NUM_CLASSES}. Set NUM_CLASSES = {dataset.num_classes}.",
+            "more classes than NUM_CLASSES",
         )
     source = image_info_of(dataset, image_id)["source"]
     if source not in dataset.source_class_ids:
-        raise ValueError(
+        raise DataError(
             f"{image_label(dataset, image_id)}: no class was added for source {source!r}; the sources with "
             f"classes are {list(dataset.source_class_ids)[1:]}. Use the same name in add_class() and "
-            "add_image()."
+            "add_image().",
+            "source without classes",
         )
     active = np.zeros(config.NUM_CLASSES, dtype=np.int32)
     active[dataset.source_class_ids[source]] = 1
