@@ -24,9 +24,9 @@ def look_at_image(dataset, config, image_id):
 
     Returns:
         problems: list of (problem, text that names the image and the cure). The first is the same for all images.
-        class_ids: int32 [N] of its objects; empty where they could not be loaded.
+        class_ids: int32 [N] of its objects, None where they could not be loaded.
     """
-    problems, class_ids = [], np.zeros(0, np.int32)
+    problems, class_ids = [], None
     label = image_label(dataset, image_id)
     try:
         active_class_ids(dataset, config, image_id)
@@ -34,7 +34,7 @@ def look_at_image(dataset, config, image_id):
         problems.append((error.problem, str(error)))
     image, problem = _attempt(checked_image, (dataset, config, image_id), label, "image unreadable")
     if problem:
-        return [*problems, problem], class_ids
+        return [*problems, problem], None
     loaded, problem = _attempt(all_masks, (dataset, config, image_id, image.shape), label, "masks unreadable")
     problems += [problem] if problem else []
     if loaded:

@@ -13,6 +13,7 @@ from .dataset import repeated_images
 from .image_problems import look_at_image
 
 _IDS_SHOWN = 5
+_NAMES_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class ValidationReport:
         if not self.rows:
             return f"{checked}: no problems"
         width = max(len(row.problem) for row in self.rows)
-        lines = [f"{checked}: {len(self.rows)} problems", "", f"{'PROBLEM':{width}}  IMAGES  FIRST IMAGE IDS"]
+        count = f"{len(self.rows)} problem{'s' if len(self.rows) > 1 else ''}"
+        lines = [f"{checked}: {count}", "", f"{'PROBLEM':{width}}  IMAGES  FIRST IMAGE IDS"]
         for row in self.rows:
             more = ", ..." if len(row.image_ids) > _IDS_SHOWN else ""
             shown = ", ".join(map(str, row.image_ids[:_IDS_SHOWN])) + more
@@ -65,13 +67,13 @@ def validate(dataset, config=None, limit=None, workers=8, verbose=1):
     unprepared, dataset = _prepared(dataset)
     config = config or SimpleNamespace(NUM_CLASSES=dataset.num_classes, IMAGE_CHANNEL_COUNT=3)
     image_ids = _spread(np.asarray(dataset.image_ids, int), limit)
-    found = {}
-    used = set()
+    found, class_ids_of = {}, {}
     for image_id, (problems, class_ids) in _look_at_all(dataset, config, image_ids.tolist(), workers, verbose):
-        used |= set(np.abs(class_ids).tolist())
+        if class_ids is not None:
+            class_ids_of[image_id] = np.unique(np.abs(class_ids)).tolist()
         for problem, example in problems:
             found.setdefault(problem, {}).setdefault(image_id, example)
-    rows = [*unprepared, *_whole(dataset, used, len(image_ids)), *_repeated(dataset)]
+    rows = [*unprepared, *_whole(dataset, class_ids_of), *_repeated(dataset)]
     rows += [Problem(problem, tuple(cases), next(iter(cases.values()))) for problem, cases in found.items()]
     rows.sort(key=lambda row: (len(row.image_ids) > 0, -len(row.image_ids)))
     report = ValidationReport(tuple(rows), len(image_ids), dataset.num_images)
@@ -92,16 +94,18 @@ def _prepared(dataset):
     return [row], dataset
 
 
-def _whole(dataset, used, num_checked):
-    """Rows on the dataset as a whole; `used` are the class ids of all objects."""
+def _whole(dataset, class_ids_of):
+    """Rows on the dataset as a whole, by {image id: class ids of its objects} of the images with sound masks."""
     if not dataset.image_info:
         yield Problem("no images", (), f"{type(dataset).__name__} has no images: call its method that adds them, then "
                                        "prepare().")
         return
+    used = {class_id for class_ids in class_ids_of.values() for class_id in class_ids}
     unused = [name for class_id, name in enumerate(dataset.class_names) if class_id > 0 and class_id not in used]
-    if unused:
-        yield Problem("classes never used", (), f"None of the {num_checked} images has an object of "
-                      f"{', '.join(unused)}. Correct the name, annotate some, or leave the class out.")
+    if class_ids_of and unused:
+        named = ", ".join(unused[:_NAMES_SHOWN]) + (", ..." if len(unused) > _NAMES_SHOWN else "")
+        yield Problem("classes never used", (), f"None of the {len(class_ids_of)} images whose masks could be read has "
+                      f"an object of {named}. Correct the name, annotate some, or leave the class out.")
 
 
 def _repeated(dataset):

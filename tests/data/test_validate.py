@@ -215,6 +215,9 @@ class TestTheWhole:
         examples = {row.problem: row.example for row in report.rows}
         assert "object of ball." in examples["classes never used"]
 
+    def test_classes_of_masks_that_cannot_be_read_are_not_judged(self):
+        assert rows(breaking(0, 1, 2, 3, 4, mask=raising(KeyError("x")))) == {"masks unreadable": (0, 1, 2, 3, 4)}
+
     def test_crowds_use_their_class(self):
         assert rows(breaking(0, 1, 2, 3, 4, mask=lambda masks, ids: (masks, -ids))) == {}
 
