@@ -1,5 +1,7 @@
 """Mask R-CNN for Keras 3: every object in a picture, its class, its box and its pixels."""
 
+# Scripts write `import mrcnn` and then `mrcnn.model.MaskRCNN`.
+from . import model, utils, visualize  # noqa: F401
 from .architectures.mask_rcnn import MaskRCNN
 from .config import Config
 from .data.dataset import Dataset

@@ -18,6 +18,7 @@ from .engine.matterport_graphs import (
     mrcnn_bbox_loss_graph,
     mrcnn_class_loss_graph,
     mrcnn_mask_loss_graph,
+    norm_boxes_graph,
     parse_image_meta_graph,
     refine_detections_graph,
     rpn_bbox_loss_graph,
@@ -32,7 +33,6 @@ from .layers.pyramid_roi_align import PyramidROIAlign
 from .ops.boxes import apply_deltas as apply_box_deltas_graph
 from .ops.boxes import clip_boxes as clip_boxes_graph
 from .ops.boxes import iou_matrix as overlaps_graph
-from .ops.boxes import norm_boxes as norm_boxes_graph
 
 __all__ = [
     "BatchNorm",

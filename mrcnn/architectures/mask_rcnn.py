@@ -108,6 +108,7 @@ def training_graph(parts, config):
         config.USE_MINI_MASK,
         name="proposal_targets",
     )([proposals, gt_class_ids, normalise([gt_boxes_px, parts.image]), gt_masks])
+    rois = layers.Identity(name="output_rois")(rois)
     class_logits, _, deltas = classify(parts, config, rois, pyramid)         # [B, R, C] [B, R, C] [B, R, C, 4]
     positives = target_masks.shape[1]
     mask_logits = segment(parts, config, rois[:, :positives], pyramid)       # [B, N, M, M, C]

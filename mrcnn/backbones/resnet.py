@@ -55,20 +55,20 @@ def _stage(x, stage, blocks, strides, **options):
     return x
 
 
-def identity_block(x, kernel_size, filters, stage, block, use_bias=True, train_bn=True, norm="batch"):
+def identity_block(input_tensor, kernel_size, filters, stage, block, use_bias=True, train_bn=True, norm="batch"):
     """A bottleneck block whose shortcut is the identity; names end in `<stage><block>`."""
     options = {"use_bias": use_bias, "train_bn": train_bn, "norm": norm}
-    branch = _bottleneck(x, kernel_size, filters, stage, block, (1, 1), **options)
-    return _join(branch, x, stage, block)
+    branch = _bottleneck(input_tensor, kernel_size, filters, stage, block, (1, 1), **options)
+    return _join(branch, input_tensor, stage, block)
 
 
 def conv_block(
-    x, kernel_size, filters, stage, block, strides=(2, 2), use_bias=True, train_bn=True, norm="batch"
+    input_tensor, kernel_size, filters, stage, block, strides=(2, 2), use_bias=True, train_bn=True, norm="batch"
 ):
     """A bottleneck block whose shortcut is a strided 1x1 convolution; names end in `<stage><block>`."""
     options = {"use_bias": use_bias, "train_bn": train_bn, "norm": norm}
-    branch = _bottleneck(x, kernel_size, filters, stage, block, strides, **options)
-    shortcut = _conv_norm(x, filters[2], 1, f"{stage}{block}_branch1", strides, **options)
+    branch = _bottleneck(input_tensor, kernel_size, filters, stage, block, strides, **options)
+    shortcut = _conv_norm(input_tensor, filters[2], 1, f"{stage}{block}_branch1", strides, **options)
     return _join(branch, shortcut, stage, block)
 
 

@@ -57,6 +57,10 @@ def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode=
     return ResizePlan(size, (top, left, top + size[0], left + size[1]), scale, padding, None)
 
 
+def _without_padding(plan):
+    return plan._replace(window=(0, 0, *plan.size), padding=[(0, 0), (0, 0), (0, 0)])
+
+
 def _scale(height, width, min_dim, max_dim, min_scale, mode):
     scale = max(1, min_dim / min(height, width)) if min_dim else 1
     if min_scale and scale < min_scale:
@@ -79,7 +83,7 @@ def _random_int(highest, rng):
     return random.randint(0, highest) if rng is None else int(rng.randint(0, highest + 1))
 
 
-def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
+def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square", padding=None, rng=None):
     """Scale an image, keep its aspect, pad or crop it to a size that the network takes.
 
     Args:
@@ -89,6 +93,8 @@ def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square
         min_scale: scale up by at least this factor, even if `min_dim` asks for less.
         mode: "none" leaves the image, "square" pads to max_dim x max_dim, "pad64" pads both
             sides to multiples of 64, "crop" cuts a random min_dim x min_dim piece.
+        padding: of early 2018, before there were modes: True is the mode "square", False the same without the
+            padding; the crop is left out of the result then.
         rng: numpy RandomState for the crop; None draws from Python's global state.
 
     Returns:
@@ -99,6 +105,9 @@ def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square
         crop: (y, x, height, width) after scaling, or None.
     """
     plan = plan_resize(*image.shape[:2], min_dim, max_dim, min_scale, mode, rng)
+    if padding is not None:
+        plan = plan if padding else _without_padding(plan)
+        return apply_plan(image, plan), plan.window, plan.scale, plan.padding
     return apply_plan(image, plan), plan.window, plan.scale, plan.padding, plan.crop
 
 

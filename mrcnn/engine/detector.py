@@ -113,12 +113,12 @@ class Detector(Inspection):
 
     def set_trainable(self, layer_regex, keras_model=None, indent=0, verbose=1):
         """Lets the layers that match `layer_regex` learn, freezes the others and prints the names."""
-        names = set_trainable(keras_model or self.keras_model, layer_regex)
+        layers = set_trainable(keras_model or self.keras_model, layer_regex)
         if verbose:
             print("Selecting layers to train")
-            for name in names:
-                print(f"{' ' * indent}{name}")
-        return names
+            for layer in layers:
+                print(f"{' ' * indent}{layer.name:20}   ({type(layer).__name__})")
+        return [layer.name for layer in layers]
 
     def compile(self, learning_rate, momentum=None):
         """Prepares `keras_model` for training; `momentum` replaces the configuration's where given."""
@@ -259,12 +259,15 @@ class Detector(Inspection):
         molded, metas, windows = mold_inputs(images, self.config)
         if verbose:
             print(f"Processing {len(images)} images")
-            for image, molded_image in zip(images, molded, strict=True):
+            for image in images:
                 log("image", np.asarray(image))
-                log("molded_image", molded_image)
         results = [None] * len(images)
         for batch in _batches_of_one_shape(molded, self.config.BATCH_SIZE):
-            outputs = self._predict([molded[i] for i in batch], [metas[i] for i in batch])
+            inputs = np.stack([molded[i] for i in batch]), np.stack([metas[i] for i in batch])
+            if verbose:
+                log("molded_images", inputs[0])
+                log("image_metas", inputs[1])
+            outputs = self._predict(*inputs)
             detections, masks = outputs[0], outputs[3]
             for row, i in enumerate(dict.fromkeys(batch)):
                 shape = np.shape(images[i])
@@ -275,7 +278,7 @@ class Detector(Inspection):
         return results
 
     def _predict(self, molded, metas):
-        outputs = self.keras_model.predict_on_batch([np.stack(molded), np.stack(metas)])
+        outputs = self.keras_model.predict_on_batch([molded, metas])
         return [keras.ops.convert_to_numpy(output) for output in outputs]
 
     # === Inspection ===

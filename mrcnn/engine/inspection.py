@@ -71,8 +71,9 @@ class Inspection:
             print(f"Processing {len(molded_images)} images")
             for image in molded_images:
                 log("image", image)
-        outputs = self.keras_model.predict_on_batch([np.asarray(molded_images), np.asarray(image_metas)])
-        detections, masks = (keras.ops.convert_to_numpy(outputs[index]) for index in (0, 3))
+        # In another dtype the graph would be traced anew.
+        outputs = self._predict(np.asarray(molded_images, np.float32), np.asarray(image_metas, np.float32))
+        detections, masks = outputs[0], outputs[3]
         results = []
         for image, found, image_masks in zip(molded_images, detections, masks, strict=True):
             window = (0, 0, *image.shape[:2])
@@ -101,7 +102,7 @@ class Inspection:
             images, image_metas, _ = self.mold_inputs(images)
         self.get_anchors(np.shape(images)[1:])
         model = keras.Model(self.keras_model.inputs[:2], [tensor for _, tensor in outputs])
-        values = model.predict_on_batch([np.asarray(images), np.asarray(image_metas)])
+        values = model.predict_on_batch([np.asarray(images, np.float32), np.asarray(image_metas, np.float32)])
         found = OrderedDict()
         for (name, _), value in zip(outputs, values, strict=True):
             found[name] = keras.ops.convert_to_numpy(value)

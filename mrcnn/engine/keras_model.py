@@ -16,11 +16,20 @@ _WEIGHTS_ONLY = ".weights.h5"
 class NamedModel(keras.Model):
     """A functional model that writes and reads `.h5` weights by layer name, as Keras 2 did.
 
-    Keras 3 refuses names that do not end in `.weights.h5`, and knows `by_name` for outermost layers only.
+    Keras 3 refuses names that do not end in `.weights.h5`, and knows `by_name` for outermost layers only. Layers inside
+    composite layers are found by their names too.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+
+    def get_layer(self, name=None, index=None):
+        """As of Keras; a name that no outermost layer has is looked for inside composite layers."""
+        if index is None and name not in {layer.name for layer in self.layers}:
+            for layer in self._flatten_layers(include_self=False):
+                if layer.name == name:
+                    return layer
+        return super().get_layer(name, index)
 
     def save_weights(self, filepath, overwrite=True, **options):
         """Writes the weights: `.weights.h5` in Keras' layout, every other `.h5` in that of Matterport's files.

@@ -37,6 +37,11 @@ class LossModel(NamedModel):
         """Names of the losses, in the order of the outputs."""
         return [output._keras_history.operation.name for output in self.outputs]
 
+    @property
+    def metrics_tensors(self):
+        """The loss tensors, `[B]` each, under the name that Keras 2 had for them."""
+        return list(self.outputs)
+
     def set_losses(self, loss_weights, weight_decay):
         """Weights of the losses by name (a missing one counts 1) and the factor of the weight decay."""
         self.loss_weights = dict(loss_weights)

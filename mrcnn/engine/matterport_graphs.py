@@ -94,6 +94,11 @@ def refine_detections_graph(rois, probs, deltas, window, config):
     return layer.refine(*(ops.expand_dims(ops.convert_to_tensor(t), 0) for t in (rois, probs, deltas, window)))[0]
 
 
+def norm_boxes_graph(boxes, shape):
+    """Pixel boxes `[..., 4]` to normalised ones, float32; `shape` is (height, width)."""
+    return box_ops.norm_boxes(boxes, shape)
+
+
 def denorm_boxes_graph(boxes, shape):
     """Normalised boxes `[..., 4]` to pixels, rounded to int32; `shape` is (height, width)."""
     return ops.cast(ops.round(box_ops.denorm_boxes(boxes, shape)), "int32")

@@ -35,7 +35,7 @@ def set_trainable(model, layer_regex):
         layer_regex: a regular expression on layer names, as in `LAYER_CHOICES`.
 
     Returns:
-        Names of the layers that learn; none, and a warning, where none matches: Matterport's scripts go on then.
+        The layers that learn; none, and a warning, where none matches: Matterport's scripts go on then.
 
     Raises:
         ValueError: `layer_regex` is no regular expression.
@@ -50,7 +50,7 @@ def set_trainable(model, layer_regex):
     names = {layer.name for layer in chosen}
     for layer in leaves:
         layer.trainable = layer.name in names
-    return [layer.name for layer in chosen]
+    return chosen
 
 
 def _nothing_selected(layer_regex, names):

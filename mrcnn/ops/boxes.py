@@ -35,19 +35,19 @@ def box_area(boxes):
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
-def iou_matrix(boxes_a, boxes_b):
-    """Intersection over union of every box of `boxes_a` with every box of `boxes_b`.
+def iou_matrix(boxes1, boxes2):
+    """Intersection over union of every box of `boxes1` with every box of `boxes2`.
 
     Args:
-        boxes_a: `[..., N, 4]`.
-        boxes_b: `[..., M, 4]`, same unit.
+        boxes1: `[..., N, 4]`.
+        boxes2: `[..., M, 4]`, same unit.
 
     Returns:
         `[..., N, M]` float32, 0..1; 0 where both boxes are empty.
     """
-    boxes_a, boxes_b = ops.cast(boxes_a, "float32"), ops.cast(boxes_b, "float32")
-    a_y1, a_x1, a_y2, a_x2 = (boxes_a[..., i][..., :, None] for i in range(4))
-    b_y1, b_x1, b_y2, b_x2 = (boxes_b[..., i][..., None, :] for i in range(4))
+    boxes1, boxes2 = ops.cast(boxes1, "float32"), ops.cast(boxes2, "float32")
+    a_y1, a_x1, a_y2, a_x2 = (boxes1[..., i][..., :, None] for i in range(4))
+    b_y1, b_x1, b_y2, b_x2 = (boxes2[..., i][..., None, :] for i in range(4))
     height = ops.maximum(ops.minimum(a_y2, b_y2) - ops.maximum(a_y1, b_y1), 0.0)
     width = ops.maximum(ops.minimum(a_x2, b_x2) - ops.maximum(a_x1, b_x1), 0.0)
     intersection = height * width
@@ -78,22 +78,22 @@ def apply_deltas(boxes, deltas):
     return ops.stack([y1, x1, y1 + height, x1 + width], axis=-1)
 
 
-def encode_deltas(boxes, gt_boxes):
-    """The `(dy, dx, log dh, log dw)` that carry `boxes` onto `gt_boxes`.
+def encode_deltas(box, gt_box):
+    """The `(dy, dx, log dh, log dw)` that carry boxes onto others.
 
     Args:
-        boxes: `[..., 4]`.
-        gt_boxes: `[..., 4]`, same unit and leading shape.
+        box: `[..., 4]`.
+        gt_box: `[..., 4]`, where they are to go, same unit and leading shape.
 
     Returns:
         `[..., 4]` float32, not divided by the standard deviation. Rows in which either box has no positive
         height or width are zeros: they have no finite answer, and padding reaches this function.
     """
-    boxes, gt_boxes = ops.cast(boxes, "float32"), ops.cast(gt_boxes, "float32")
-    size, gt_size = boxes[..., 2:] - boxes[..., :2], gt_boxes[..., 2:] - gt_boxes[..., :2]
+    box, gt_box = ops.cast(box, "float32"), ops.cast(gt_box, "float32")
+    size, gt_size = box[..., 2:] - box[..., :2], gt_box[..., 2:] - gt_box[..., :2]
     solid = ops.all((size > 0) & (gt_size > 0), axis=-1, keepdims=True)
     size, gt_size = ops.where(solid, size, 1.0), ops.where(solid, gt_size, 1.0)
-    shift = (gt_boxes[..., :2] + 0.5 * gt_size - boxes[..., :2] - 0.5 * size) / size
+    shift = (gt_box[..., :2] + 0.5 * gt_size - box[..., :2] - 0.5 * size) / size
     return ops.where(solid, ops.concatenate([shift, ops.log(gt_size / size)], axis=-1), 0.0)
 
 
