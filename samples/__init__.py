@@ -1,1 +1,1 @@
-"""Ready-made programs that train, evaluate and run Mask R-CNN: shapes, coco and nucleus."""
+"""Ready-made programs that train, evaluate and run Mask R-CNN: shapes, coco, balloon and nucleus."""
