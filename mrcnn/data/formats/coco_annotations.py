@@ -67,6 +67,8 @@ def check_entry(entry, names, where):
         value = entry[name]
         if name.endswith("id") and not isinstance(value, int | str):
             raise ValueError(f"{where}: '{name}' must be a whole number or text, got {str(value)[:80]}.")
+        if name == "file_name" and not isinstance(value, str):
+            raise ValueError(f"{where}: 'file_name' must be text, got {str(value)[:80]}.")
         if name in ("height", "width") and not (isinstance(value, int) and value > 0):
             raise ValueError(f"{where}: '{name}' must be the image's {name}, a whole number of pixels above 0, got "
                              f"{str(value)[:80]}.")

@@ -81,7 +81,7 @@ def _read_shape(entry):
     if not isinstance(group, int | str | None):
         raise ValueError(f"its group_id is {group!r}, expected a number")
     kind = entry.get("shape_type") or "polygon"
-    if kind not in _COUNTS:
+    if not isinstance(kind, str) or kind not in _COUNTS:
         raise ValueError(f"its shape_type is {kind!r}, expected one of {', '.join(_COUNTS)}")
     try:
         points = np.asarray(entry.get("points"), np.float64)

@@ -89,6 +89,7 @@ class TestWhatIsWrong:
         ("{", "cannot be read as JSON"), ("[]", "JSON object.*list"), ("{}", "no list 'images'"),
         ('{"images": [3]}', r"images\[0\] has no 'id'"),
         ('{"images": [{"id": 1, "file_name": "a.png", "height": 0, "width": 3}]}', r"images\[0\]: 'height'.*got 0"),
+        ('{"images": [{"id": 1, "file_name": {}, "height": 2, "width": 3}]}', r"images\[0\]: 'file_name' must be text"),
         ('{"images": [{"id": [1], "file_name": "a.png", "height": 2, "width": 3}]}', r"images\[0\]: 'id'.*\[1\]")])
     def test_malformed_files(self, tmp_path, text, what):
         path = tmp_path / "bad.json"

@@ -205,6 +205,7 @@ class TestImages:
 class TestWhatIsWrong:
     @pytest.mark.parametrize("entry, reason", [
         (shape(""), "it has no label"), (shape(None), "it has no label"), ("text", "it has no label"),
+        (shape("dog", kind=["polygon"]), "shape_type is"),
         (shape("dog", kind="blob"), "shape_type is 'blob', expected one of polygon, "),
         (shape("dog", [[1, 2], [3, 4]]), "a polygon has 3 or more points, it has 2"),
         (shape("dog", [[1, 2]], "circle"), "a circle has 2 points, it has 1"),
