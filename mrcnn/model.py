@@ -4,8 +4,8 @@ from .architectures.mask_rcnn import MaskRCNN
 from .backbones.resnet import conv_block, identity_block, resnet_graph
 from .data.anchor_targets import build_rpn_targets
 from .data.anchors import compute_backbone_shapes
-from .data.generator import DataGenerator
 from .data.image_meta import compose_image_meta, mold_image, parse_image_meta, unmold_image
+from .data.legacy_generator import RPNDataGenerator as DataGenerator
 from .data.legacy_generator import data_generator
 from .data.load import load_image_gt
 from .data.random_rois import build_detection_targets, generate_random_rois

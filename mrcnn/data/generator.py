@@ -94,15 +94,10 @@ class DataGenerator(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"There is no batch {index}; an epoch has {len(self)}.")
         epoch = self.epoch
-        items = [self._item(epoch, slot) for slot in self._slots(index)]
-        class_ids, boxes, masks = stack_ground_truth(items, self.config, np.float32)
-        metas = np.stack([item.meta for item in items]).astype(np.float32)
-        more_inputs, outputs = stack_rois(items)
-        # Keras takes a list here for one tensor, a tuple for several.
-        inputs = (stack_images(items, self.config), metas, class_ids, boxes, masks, *more_inputs)
+        batch = self._stack([self._item(epoch, slot) for slot in self._slots(index)])
         with self._lock:
             self._read.add(index)
-        return (inputs, outputs) if outputs else (inputs,)
+        return batch
 
     def image_ids_of(self, batch_index):
         """Ids [B] of the images of a batch in the epoch now running.
@@ -133,6 +128,14 @@ class DataGenerator(keras.utils.PyDataset):
             self._read.clear()
             self._substitutes.clear()
             self.epoch += 1
+
+    def _stack(self, items):
+        class_ids, boxes, masks = stack_ground_truth(items, self.config, np.float32)
+        metas = np.stack([item.meta for item in items]).astype(np.float32)
+        more_inputs, outputs = stack_rois(items)
+        # Keras takes a list here for one tensor, a tuple for several.
+        inputs = (stack_images(items, self.config), metas, class_ids, boxes, masks, *more_inputs)
+        return (inputs, outputs) if outputs else (inputs,)
 
     def _slots(self, index):
         """Places of a batch's images in their epoch."""

@@ -1,4 +1,6 @@
-"""Matterport's `data_generator`: an endless Python generator that also makes the RPN's targets."""
+"""The generators of Matterport and its TensorFlow 2 forks, which also make the RPN's targets: for looking at data."""
+
+import functools
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from .batch import (
     stack_images,
     stack_rois,
 )
+from .generator import DataGenerator
 from .report import image_label, logger
 
 
@@ -54,15 +57,48 @@ def data_generator(
     anchors = {}
     batch = []
     for item in _endless_items(dataset, config, shuffle, options):
-        shape = item.image.shape
-        if shape not in anchors:
-            anchors[shape] = config_anchors(config, shape)
-        rpn = build_rpn_targets(shape, anchors[shape], item.class_ids, item.boxes, config)
+        rpn = _rpn_targets(item, config, anchors)
         # The anchors have learned of all objects; only the batch's slots are limited.
         batch.append((limit_item(dataset, config, item), *rpn))
         if len(batch) == batch_size:
             yield _stack(batch, config)
             batch = []
+
+
+class RPNDataGenerator(DataGenerator):
+    """The batches of `DataGenerator` in the order and the types of `data_generator`: `[i]` is `(inputs, outputs)`.
+
+    It is its own iterator, without end: `next` takes the batches in turn and goes on with the next epoch.
+    """
+
+    _next = 0
+
+    @functools.cached_property
+    def _anchors(self):
+        return {}
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        batch = self[self._next]
+        self._next += 1
+        if self._next == len(self):
+            self._next = 0
+            self.on_epoch_end()
+        return batch
+
+    def _stack(self, items):
+        rpn = [_rpn_targets(item, self.config, self._anchors) for item in items]
+        return _stack([(item, *targets) for item, targets in zip(items, rpn, strict=True)], self.config)
+
+
+def _rpn_targets(item, config, anchors):
+    """Match and deltas of the anchors; `anchors` keeps those of each image shape for the next call."""
+    shape = item.image.shape
+    if shape not in anchors:
+        anchors[shape] = config_anchors(config, shape)
+    return build_rpn_targets(shape, anchors[shape], item.class_ids, item.boxes, config)
 
 
 def _endless_items(dataset, config, shuffle, options):

@@ -53,6 +53,12 @@ def detector(trained):
     return model
 
 
+@pytest.fixture(scope="session")
+def other(trained):
+    """Another model for inference, to load into."""
+    return modellib.MaskRCNN(config=SpacedInferenceConfig(), model_dir=trained.model_dir, mode="inference")
+
+
 @pytest.fixture
 def image():
     """A picture of the small data set, uint8 [64, 64, 3]."""

@@ -8,7 +8,7 @@ import pytest
 from skimage.io import imsave
 
 from mrcnn import utils
-from tests.api.signatures import begins_with
+from tests.api.helpers import begins_with
 
 SIGNATURES = {
     "__init__": "class_map=None",

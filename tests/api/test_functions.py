@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrcnn import model as modellib
-from tests.api.signatures import begins_with
+from tests.api.helpers import begins_with
 from tests.small import SIDE, SmallConfig, SmallDataset
 
 SIGNATURES = {
@@ -54,8 +54,8 @@ def test_signature(name):
     begins_with(getattr(modellib, name), SIGNATURES[name])
 
 
-def test_every_public_name_is_tested():
-    assert set(modellib.__all__) == {*SIGNATURES, *LAYERS, "MaskRCNN"}
+def test_every_name_is_public():
+    assert {*SIGNATURES, *LAYERS, "MaskRCNN"} <= set(modellib.__all__)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -181,13 +181,30 @@ class TestDataGenerator:
         seen = [int(next(generator)[0][1][0, 0]) for _ in range(5)]
         assert seen == [0, 3, 4, 5, 0] and "picture 1" in caplog.text
 
-    def test_sequence_is_indexed_and_iterated(self, dataset, config):
+    def test_sequence_by_index(self, dataset, config):
         generator = modellib.DataGenerator(dataset, config, shuffle=False)
         assert len(generator) == 3
-        images, metas, gt_class_ids, gt_boxes, gt_masks = generator[1][0]
-        assert metas[:, 0].tolist() == [2, 3] and images.shape == (2, SIDE, SIDE, 3)
-        assert gt_class_ids.shape == (2, 4) and gt_boxes.shape == (2, 4, 4) and gt_masks.shape == (2, 28, 28, 4)
-        np.testing.assert_array_equal(next(iter(generator))[0][1], generator[0][0][1])
+        inputs, outputs = generator[1]
+        shapes = [array.shape for array in inputs]
+        assert shapes == [(2, SIDE, SIDE, 3), (2, 15), (2, 1023, 1), (2, 32, 4), (2, 4), (2, 4, 4), (2, 28, 28, 4)]
+        assert inputs[1][:, 0].tolist() == [2, 3] and outputs == []
+        assert inputs[2].dtype == inputs[4].dtype == inputs[5].dtype == np.int32 and inputs[6].dtype == bool
+
+    def test_sequence_by_next_goes_on_for_ever(self, dataset, config):
+        generator = modellib.DataGenerator(dataset, config, shuffle=False)
+        seen = [next(generator)[0][1][:, 0].tolist() for _ in range(4)]
+        assert seen == [[0, 1], [2, 3], [4, 5], [0, 1]]
+
+    def test_sequence_has_each_image_once_an_epoch_in_a_new_order(self, dataset, config):
+        generator = modellib.DataGenerator(dataset, config, shuffle=True)
+        epochs = [[i for _ in range(3) for i in next(generator)[0][1][:, 0].tolist()] for _ in range(2)]
+        assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(6)) and epochs[0] != epochs[1]
+
+    def test_sequence_with_random_rois_and_targets(self, dataset, config):
+        [*_, rpn_rois, rois], [class_ids, bbox, mask] = modellib.DataGenerator(
+            dataset, config, random_rois=40, detection_targets=True)[0]
+        assert rpn_rois.shape == (2, 40, 4) and rois.shape == (2, 12, 4)
+        assert class_ids.shape == (2, 12, 1) and bbox.shape == (2, 12, 3, 4) and mask.shape == (2, 12, 28, 28, 3)
 
 
 def test_mold_image_subtracts_the_mean_and_unmold_image_adds_it(config):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn import visualize
-from tests.api.signatures import begins_with
+from tests.api.helpers import begins_with
 
 SIGNATURES = {
     "display_instances": "image, boxes, masks, class_ids, class_names, scores=None, title='', figsize=(16, 16), "
