@@ -1,8 +1,7 @@
 """COCO's evaluation of boxes and masks for any Dataset."""
 
-import keras
-
 from .coco_stats import KindStats, object_counts
+from .detections import detect_all, inference_model, selected_images
 from .ground_truth import GroundTruth
 
 
@@ -34,14 +33,13 @@ def evaluate(model, dataset, image_ids=None, limit=None, max_detections=None, ve
         ValueError: no images, or detections that do not fit the dataset.
         ImportError: pycocotools is missing.
     """
-    image_ids = _selected(dataset, image_ids, limit)
-    if getattr(model, "mode", None) == "training":
-        model = model.inference_twin()
+    image_ids = selected_images(dataset, image_ids, limit)
+    model = inference_model(model)
     if max_detections is None:
         max_detections = max(100, model.config.DETECTION_MAX_INSTANCES)
     truth = GroundTruth(dataset, image_ids, coco)
     annotations = []
-    for image_id, result in _detect_all(model, dataset, image_ids, verbose):
+    for image_id, result in detect_all(model, dataset, image_ids, verbose):
         annotations += truth.annotations(image_id, result)
     return _score(truth, annotations, max_detections, verbose)
 
@@ -57,39 +55,13 @@ def evaluate_detections(results_by_image_id, dataset, max_detections=None, verbo
     Returns:
         the dict of `evaluate`.
     """
-    image_ids = _selected(dataset, list(results_by_image_id), None)
+    image_ids = selected_images(dataset, list(results_by_image_id), None)
     results = {int(image_id): result for image_id, result in results_by_image_id.items()}
     if max_detections is None:
         max_detections = max(100, *(len(result["class_ids"]) for result in results.values()))
     truth = GroundTruth(dataset, image_ids, coco)
     annotations = [row for image_id in image_ids for row in truth.annotations(image_id, results[image_id])]
     return _score(truth, annotations, max_detections, verbose)
-
-
-def _selected(dataset, image_ids, limit):
-    """Image ids as a list of distinct integers in their order."""
-    chosen = dataset.image_ids if image_ids is None else image_ids
-    chosen = list(dict.fromkeys(int(image_id) for image_id in chosen))[:limit]
-    if not chosen:
-        raise ValueError(f"No image to evaluate: the dataset has {len(dataset.image_ids)} images (was "
-                         f"prepare() called?), image_ids={image_ids}, limit={limit}")
-    return chosen
-
-
-def _detect_all(model, dataset, image_ids, verbose):
-    """Yields (image id, result), detected in batches of BATCH_SIZE.
-
-    The last batch is filled up with copies of its last image, so that every batch has the shape of the first.
-    """
-    batch_size = model.config.BATCH_SIZE
-    progress = keras.utils.Progbar(len(image_ids), unit_name="image", verbose=1 if verbose else 0)
-    for start in range(0, len(image_ids), batch_size):
-        batch_ids = image_ids[start:start + batch_size]
-        images = [dataset.load_image(image_id) for image_id in batch_ids]
-        results = model.detect(images + [images[-1]] * (batch_size - len(images)))
-        yield from zip(batch_ids, results[:len(batch_ids)], strict=True)
-        if verbose:
-            progress.update(start + len(batch_ids))
 
 
 def _score(truth, annotations, max_detections, verbose):

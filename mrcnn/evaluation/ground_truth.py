@@ -29,7 +29,7 @@ def build_ground_truth(dataset, image_ids=None):
     images, annotations = [], []
     for image_id in dataset.image_ids if image_ids is None else image_ids:
         image_id = int(image_id)
-        masks, class_ids = _load_objects(dataset, image_id)
+        masks, class_ids = load_objects(dataset, image_id)
         height, width = masks.shape[:2] if len(class_ids) else dataset.load_image(image_id).shape[:2]
         images.append({"id": image_id, "height": int(height), "width": int(width),
                        "file_name": str(dataset.image_info[image_id].get("path") or image_id)})
@@ -162,7 +162,7 @@ def _binary(masks):
     return masks > 0.5 if np.issubdtype(masks.dtype, np.floating) else masks != 0
 
 
-def _load_objects(dataset, image_id):
+def load_objects(dataset, image_id):
     """`load_mask` checked: masks [H, W, N] bool and class ids [N] int."""
     masks, class_ids = dataset.load_mask(image_id)
     masks, class_ids = np.asarray(masks), np.asarray(class_ids).astype(int).reshape(-1)
