@@ -8,8 +8,10 @@ from .colors import class_color, random_colors
 from .comparison import display_comparison, display_differences, show_truth_and_detections
 from .drawing import apply_mask, draw_instances
 from .instances import display_instances
+from .matrices import plot_confusion_matrix, plot_confusion_matrix_from_data, plot_overlaps
+from .overview import plot_dataset_overview
 from .panels import display_images, display_top_masks
-from .plots import plot_overlaps, plot_precision_recall, plot_training_curves
+from .plots import plot_precision_recall, plot_training_curves
 from .tables import display_table, display_weight_stats
 
 __all__ = [
@@ -26,6 +28,9 @@ __all__ = [
     "draw_boxes",
     "draw_instances",
     "draw_rois",
+    "plot_confusion_matrix",
+    "plot_confusion_matrix_from_data",
+    "plot_dataset_overview",
     "plot_overlaps",
     "plot_precision_recall",
     "plot_training_curves",

@@ -1,8 +1,10 @@
-"""Where captions go: inside the image, and off one another as long as there is room."""
+"""Where captions go: inside the image, off one another as long as there is room, off small objects if near."""
 
 import numpy as np
 
-TRIES = 8
+TOLERANCE = 1e-6  # pixels that plates may share, against rounding
+SMALL = 4.0  # plates that fit into an object which is large enough to bear one
+DETOUR = 6.0  # heights of a plate that it may be moved to spare small objects
 
 
 class CaptionLayout:
@@ -10,31 +12,71 @@ class CaptionLayout:
 
     Args:
         image_shape: (height, width) in pixels.
+        boxes: [N, 4] pixels, the objects.
     """
 
-    def __init__(self, image_shape):
+    def __init__(self, image_shape, boxes):
         self.height, self.width = image_shape[:2]
+        self.boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)
         self.taken = np.zeros([0, 4])
 
-    def place(self, top, left, height, width):
-        """Place of a plate of this size, as near below the wanted corner as is free.
+    def place(self, box, height, width):
+        """The free place of a plate that is nearest to the upper left of its box: above, or inside at the image's top.
 
-        All arguments in pixels, floats allowed. Where everything near is taken, the wanted place is returned:
-        a covered caption is better than one beside another object.
+        In an image without a free place that one is returned.
+
+        Args:
+            box: (y1, x1, y2, x2) pixels.
+            height, width: of the plate, pixels.
 
         Returns:
             (top, left), such that the plate lies inside the image if it fits at all.
         """
-        left = min(max(left, 0), max(self.width - width, 0))
-        lowest = max(self.height - height, 0)
-        wanted = min(max(top, 0), lowest)
-        candidates = [min(wanted + step * height, lowest) for step in range(TRIES)]
-        candidates.append(max(wanted - height, 0))
-        top = next((y for y in candidates if self._free(y, left, height, width)), wanted)
-        self.taken = np.concatenate([self.taken, [[top, left, top + height, left + width]]])
-        return top, left
+        size = np.array([height, width], dtype=float)
+        room = np.maximum([self.height - height, self.width - width], 0)
+        wanted = np.clip([box[0] - height if box[0] >= height else box[0], box[1]], 0, room)
+        areas = (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
+        small = self.boxes[areas < SMALL * height * width]
+        place = self._nearest(np.concatenate([self.taken, small]), wanted, size, room, DETOUR * height)
+        # Few plates lie near; only in a crowd all of them have to be looked at.
+        for reach in (4 * height, 16 * height, self.height + self.width):
+            if place is None:
+                place = self._nearest(self.taken, wanted, size, room, reach)
+        place = wanted if place is None else place
+        self.taken = np.concatenate([self.taken, [[*place, *(place + size)]]])
+        return float(place[0]), float(place[1])
 
-    def _free(self, top, left, height, width):
-        """Whether no plate so far overlaps this place."""
-        y1, x1, y2, x2 = self.taken.T
-        return not np.any((y1 < top + height) & (top < y2) & (x1 < left + width) & (left < x2))
+    @staticmethod
+    def _nearest(obstacles, wanted, size, room, reach):
+        """The corner next to the wanted one where a plate touches no obstacle; None if that is out of reach."""
+        near = obstacles[_overlap(obstacles, wanted - reach, size + 2 * reach)]
+        corners = _corners(wanted, near, size)
+        distances = np.hypot(*(corners - wanted).T)
+        inside = np.all((corners >= 0) & (corners <= room), axis=1) & (distances <= reach)
+        corners = corners[inside][np.argsort(distances[inside], kind="stable")]
+        free = ~np.any(_overlap(near, corners[:, None], size), axis=1)
+        return corners[free.argmax()] if free.any() else None
+
+
+def tie_line(plate, box):
+    """The shortest line from a plate to its box, both (y1, x1, y2, x2): two ends (x, y), or None where they touch."""
+    ends = []
+    for low, high, box_low, box_high in ((plate[1], plate[3], box[1], box[3]), (plate[0], plate[2], box[0], box[2])):
+        inner = sorted((low, high, box_low, box_high))[1:3]
+        touching = max(low, box_low) <= min(high, box_high) + 1
+        ends.append((sum(inner) / 2,) * 2 if touching else inner if high < box_low else inner[::-1])
+    return None if all(end[0] == end[1] for end in ends) else tuple(zip(*ends, strict=True))
+
+
+def _corners(wanted, taken, size):
+    """The wanted corner, and all that are flush with plates: [K, (y, x)]. The nearest free one is among them."""
+    tops = np.unique(np.concatenate([wanted[:1], taken[:, 2], taken[:, 0] - size[0]]))
+    lefts = np.unique(np.concatenate([wanted[1:], taken[:, 3], taken[:, 1] - size[1]]))
+    return np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _overlap(boxes, corners, size):
+    """Whether boxes [T, 4] share a pixel with plates at corners [..., 1 or none, (y, x)]: bool [..., T]."""
+    ends = corners + size
+    return ((boxes[:, 0] < ends[..., 0] - TOLERANCE) & (corners[..., 0] < boxes[:, 2] - TOLERANCE) &
+            (boxes[:, 1] < ends[..., 1] - TOLERANCE) & (corners[..., 1] < boxes[:, 3] - TOLERANCE))

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .captions import CaptionLayout
+from .captions import CaptionLayout, tie_line
 from .colors import instance_colors, text_color
 from .pixels import blend, checked_instances, default_captions, to_rgb
 
-MANY = 30  # instances from which on captions get in the way
+CROWDED = 0.15  # share of the image from which on captions get in the way
 
 
 def apply_mask(image, mask, color, alpha=0.5):
@@ -33,15 +33,21 @@ def draw_instances(image, r, class_names, colors=None):
         image: [H, W, C], any type that `to_rgb` takes, channels in RGB order.
         r: result of `detect()`: rois [N, 4] pixels, class_ids [N]; masks [H, W, N] and scores [N] are
             optional.
-        class_names: list of names, position 0 the background; None leaves captions out. With more than 30
-            instances, captions much wider than their boxes are left out, for they would hide the objects.
+        class_names: list of names, position 0 the background; None leaves captions out. Where captions would cover
+            more than 15 % of the image, those much wider than their boxes are left out: they would hide the objects.
         colors: None for the fixed colour of each class, or as in `display_instances`.
 
     Returns:
         new uint8 array [H, W, 3] in RGB order. For OpenCV's imshow or VideoWriter turn it to BGR: `out[...,
         ::-1]`.
+
+    Raises:
+        ValueError: r is not the result of one image, or its parts do not fit each other or the image.
     """
-    canvas = np.ascontiguousarray(to_rgb(image))
+    canvas = to_rgb(image)
+    if "rois" not in r or "class_ids" not in r:
+        raise ValueError(f"r is a {type(r).__name__} without rois or class_ids; expected the result of one image, "
+                         "as in model.detect([image])[0]")
     boxes, masks, class_ids = checked_instances(canvas, r["rois"], r.get("masks"), r["class_ids"])
     colors = instance_colors(colors, class_ids)
     if masks is not None:
@@ -75,18 +81,28 @@ def _outline(canvas, box, cut_mask, color, thickness):
 
 
 def _captions(canvas, boxes, captions, colors):
-    """Texts on filled plates, above the upper left corners of the boxes if there is room, else inside."""
+    """Texts on filled plates; one that does not touch its box is tied to it by a line."""
     import cv2
-    font, layout = cv2.FONT_HERSHEY_SIMPLEX, CaptionLayout(canvas.shape)
+    font, layout = cv2.FONT_HERSHEY_SIMPLEX, CaptionLayout(canvas.shape, boxes)
     scale = min(max(max(canvas.shape[:2]) / 1600, 0.35), 1.2)
     thickness = max(1, round(scale * 1.5))
-    for box, text, color in zip(boxes.tolist(), captions, colors, strict=True):
-        (text_width, text_height), baseline = cv2.getTextSize(text, font, scale, thickness)
-        height, width = text_height + baseline + 2, text_width + 4
-        if len(boxes) > MANY and width > 1.5 * (box[3] - box[1]):
+    extents = [cv2.getTextSize(text, font, scale, thickness) for text in captions]
+    sizes = [(text_height + baseline + 2, text_width + 4) for (text_width, text_height), baseline in extents]
+    crowded = sum(height * width for height, width in sizes) > CROWDED * canvas.shape[0] * canvas.shape[1]
+    plates = []
+    for box, text, ((_, text_height), _), (height, width), color in zip(
+            boxes.tolist(), captions, extents, sizes, colors, strict=True):
+        if crowded and width > 1.5 * (box[3] - box[1]):
             continue
-        wanted = box[0] - height if box[0] >= height else box[0]
-        top, left = (int(side) for side in layout.place(wanted, box[1], height, width))
-        cv2.rectangle(canvas, (left, top), (left + width - 1, top + height - 1), _byte_color(color), -1)
+        top, left = (int(side) for side in layout.place(box, height, width))
+        plate = (top, left, top + height, left + width)
+        plates.append((plate, text, text_height, color))
+        tie = tie_line(plate, box)
+        if tie is not None:
+            cv2.line(canvas, *(tuple(round(side) for side in end) for end in tie), _byte_color(color), thickness,
+                     cv2.LINE_AA)
+    # After all lines, so that none crosses a text; the best instances come first in a result and lie on top.
+    for (top, left, bottom, right), text, text_height, color in reversed(plates):
+        cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), _byte_color(color), -1)
         cv2.putText(canvas, text, (left + 2, top + text_height + 1), font, scale,
                     _byte_color(text_color(color)), thickness, cv2.LINE_AA)

@@ -29,14 +29,16 @@ def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolat
         panel.set_title(titles[i] if i < len(titles) else "", fontsize=9)
         flat = image.ndim == 2 or image.shape[-1] == 1
         shown = np.asarray(image.reshape(image.shape[:2]), dtype=float) if flat else to_rgb(image)
-        panel.imshow(shown, cmap=cmap, norm=norm, interpolation=interpolation)
+        # An empty and a full mask must not look alike.
+        limits = {"vmin": 0, "vmax": 1} if image.dtype == bool and norm is None else {}
+        panel.imshow(shown, cmap=cmap, norm=norm, interpolation=interpolation, **limits)
     figure.tight_layout()
     finish(figure, save_path, show=True)
     return figure
 
 
-def display_top_masks(image, mask, class_ids, class_names, limit=4):
-    """Shows the image and, for each of the classes with most pixels, the union of its masks.
+def display_top_masks(image, mask, class_ids, class_names, limit=4, save_path=None):
+    """Shows the image and, for each of the classes with most pixels, its masks, every instance in another shade.
 
     Args:
         image: [H, W, C].
@@ -44,6 +46,7 @@ def display_top_masks(image, mask, class_ids, class_names, limit=4):
         class_ids: [N] integers; masks of class 0 or below are left out.
         class_names: list of names.
         limit: number of classes; panels without a class show a dash.
+        save_path: file to write instead of showing; its folders are created.
 
     Returns:
         the figure.
@@ -53,8 +56,11 @@ def display_top_masks(image, mask, class_ids, class_names, limit=4):
              for class_id in np.unique(class_ids) if class_id > 0}
     top = [class_id for class_id in sorted(areas, key=areas.get, reverse=True) if areas[class_id]][:limit]
     height, width = np.shape(image)[:2]
-    panels = [image] + [masks[..., class_ids == class_id].any(axis=-1) for class_id in top]
+    panels, titles = [image], [f"H x W={height}x{width}"]
+    for class_id in top:
+        stack = masks[..., class_ids == class_id]
+        panels.append(stack @ np.arange(1, stack.shape[-1] + 1))
+        titles.append(class_label(class_names, class_id))
     panels += [np.zeros([height, width], dtype=bool)] * (limit - len(top))
-    titles = [f"H x W={height}x{width}"] + [class_label(class_names, class_id) for class_id in top]
     titles += ["-"] * (limit - len(top))
-    return display_images(panels, titles=titles, cols=limit + 1, cmap="Blues_r")
+    return display_images(panels, titles=titles, cols=limit + 1, cmap="Blues_r", save_path=save_path)

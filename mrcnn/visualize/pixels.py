@@ -6,7 +6,7 @@ from ..data.masks import extract_bboxes
 
 
 def to_rgb(image):
-    """Any image as uint8 [H, W, 3], always a copy.
+    """Any image as uint8 [H, W, 3], always a copy, contiguous in memory (OpenCV needs that).
 
     Args:
         image: [H, W], [H, W, 1] or [H, W, C >= 3] (the first three channels are shown), or two channels (the
@@ -20,10 +20,10 @@ def to_rgb(image):
         image = image[..., None]
     image = image[..., :3] if image.shape[-1] >= 3 else np.repeat(image[..., :1], 3, axis=-1)
     if image.dtype == np.uint8:
-        return image.copy()
+        return np.array(image, order="C")
     if image.dtype == bool:
-        return image.astype(np.uint8) * 255
-    image = np.nan_to_num(image.astype(np.float32))
+        return image.astype(np.uint8, order="C") * 255
+    image = np.nan_to_num(image.astype(np.float32, order="C"))
     highest = float(image.max(initial=0.0))
     scale = 255.0 if highest <= 1.0 else min(1.0, 255.0 / highest)
     return np.clip(np.rint(image * scale), 0, 255).astype(np.uint8)
@@ -32,6 +32,8 @@ def to_rgb(image):
 def to_binary(masks):
     """Masks of any type as bool: floats are cut at one half, integers at zero."""
     masks = np.asarray(masks)
+    if masks.dtype == bool:
+        return masks
     return masks > 0.5 if np.issubdtype(masks.dtype, np.floating) else masks != 0
 
 
@@ -75,20 +77,52 @@ def class_label(class_names, class_id):
     return str(class_names[class_id]) if 0 <= class_id < len(class_names) else f"class {class_id}"
 
 
+def short_label(name, most=28):
+    """A name cut to so many characters, for axes: the names there take room from the picture."""
+    name = str(name)
+    return name if len(name) <= most else name[:most - 1] + "…"
+
+
 def default_captions(class_ids, class_names, scores):
-    """"cat 0.97" for each instance, or "cat" without scores."""
+    """"cat 0.970" for each instance, or "cat" where there is no score.
+
+    Raises:
+        ValueError: fewer scores than instances.
+    """
     labels = [class_label(class_names, class_id) for class_id in class_ids]
     if scores is None:
         return labels
-    return [f"{label} {score:.2f}" if score is not None else label
-            for label, score in zip(labels, scores, strict=False)]
+    return [f"{label} {score:.3f}" if score else label
+            for label, score in zip(labels, _enough("scores", scores, labels), strict=False)]
+
+
+def checked_captions(captions, class_ids, class_names, scores):
+    """The given captions as texts, None as ""; where none are given (None or an empty list) the default ones.
+
+    Raises:
+        ValueError: fewer captions, or scores, than instances.
+    """
+    if captions is None or len(captions) == 0:
+        return default_captions(class_ids, class_names, scores)
+    return ["" if text is None else str(text) for text in _enough("captions", captions, class_ids)]
+
+
+def _enough(name, values, instances):
+    """The first of `values`, one for each instance."""
+    if len(values) < len(instances):
+        raise ValueError(f"{name} has {len(values)} entries for {len(instances)} instances; give one each, or None")
+    return values[:len(instances)]
 
 
 def blend(image, cut_mask, color, alpha):
-    """Mixes a colour (0..1) into the pixels of a uint8 image under a cut mask, in place."""
+    """Mixes a colour (0..1) into the pixels of a contiguous uint8 image under a cut mask, in place."""
+    import cv2
     top, left, mask = cut_mask
+    if mask.size == 0:
+        return
     part = image[top:top + mask.shape[0], left:left + mask.shape[1]]
-    part[mask] = np.rint(part[mask] * (1 - alpha) + np.asarray(color[:3]) * (255 * alpha)).astype(np.uint8)
+    mixed = np.arange(256)[:, None] * (1 - alpha) + np.asarray(color[:3]) * (255 * alpha)
+    cv2.copyTo(cv2.LUT(part, np.rint(mixed).astype(np.uint8)[None]), mask.view(np.uint8), part)
 
 
 def outlines(cut_mask):

@@ -1,19 +1,19 @@
-"""Curves and matrices."""
+"""Curves."""
 
 import numpy as np
 
 from .figures import finish, new_axes
-from .pixels import class_label
 
 LOSSES = ("loss", "rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 
 
-def plot_precision_recall(AP, precisions, recalls):
+def plot_precision_recall(AP, precisions, recalls, save_path=None):
     """Precision over recall.
 
     Args:
         AP: float, for the title.
         precisions, recalls: [K] as from `compute_ap`.
+        save_path: file to write instead of showing; its folders are created.
 
     Returns:
         the axes.
@@ -24,42 +24,7 @@ def plot_precision_recall(AP, precisions, recalls):
            xlim=(0, 1.1), ylim=(0, 1.1))
     ax.grid(alpha=0.3)
     ax.plot(recalls, precisions)
-    finish(figure, show=True)
-    return ax
-
-
-def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_names, threshold=0.5):
-    """Matrix of IoU between predictions (rows) and ground truth (columns).
-
-    Args:
-        gt_class_ids: [G]; pred_class_ids, pred_scores: [P] in the order of `overlaps`.
-        overlaps: [P, G] in [0, 1]; cells above `threshold` are marked "match" or "wrong" by their classes.
-        class_names: list of names.
-
-    Returns:
-        the axes.
-    """
-    gt_class_ids = [class_id for class_id in np.asarray(gt_class_ids).astype(int) if class_id != 0]
-    pred_class_ids = [class_id for class_id in np.asarray(pred_class_ids).astype(int) if class_id != 0]
-    overlaps = np.asarray(overlaps)
-    rows, columns = overlaps.shape
-    figure, axes = new_axes(figsize=(max(6.0, 0.75 * columns + 3), max(4.0, 0.45 * rows + 2)))
-    ax = axes[0, 0]
-    if overlaps.size:
-        ax.imshow(overlaps, interpolation="nearest", cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    ax.set_yticks(np.arange(rows), [f"{class_label(class_names, class_id)} ({pred_scores[i]:.2f})"
-                                    for i, class_id in enumerate(pred_class_ids[:rows])])
-    ax.set_xticks(np.arange(columns), rotation=90,
-                  labels=[class_label(class_names, class_id) for class_id in gt_class_ids[:columns]])
-    for i, j in np.ndindex(rows, columns):
-        mark = ""
-        if overlaps[i, j] > threshold:
-            mark = "\nmatch" if gt_class_ids[j] == pred_class_ids[i] else "\nwrong"
-        ax.text(j, i, f"{overlaps[i, j]:.3f}{mark}", ha="center", va="center", fontsize=9,
-                color="white" if overlaps[i, j] > 0.5 else "black")
-    ax.set(xlabel="Ground Truth", ylabel="Predictions")
-    figure.tight_layout()
-    finish(figure, show=True)
+    finish(figure, save_path, show=True)
     return ax
 
 

@@ -2,22 +2,18 @@
 
 import html
 import re
+import sys
 
 import numpy as np
 
 
 def display_table(table):
-    """Shows rows of values: as HTML in a notebook, as aligned text where IPython does not run.
+    """Shows rows of values: as HTML in a notebook, as aligned text elsewhere.
 
     Args:
         table: list of rows, each a list of values; the text of a value may hold HTML.
     """
-    try:
-        from IPython import get_ipython
-        notebook = get_ipython() is not None
-    except ImportError:
-        notebook = False
-    if notebook:
+    if _in_notebook():
         from IPython.display import HTML, display
         rows = ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in table)
         display(HTML(f"<table>{''.join(rows)}</table>"))
@@ -44,6 +40,12 @@ def display_weight_stats(model):
             table.append([name + _alert(values, is_bias=index == 1), str(tuple(values.shape)),
                           f"{values.min():+10.4f}", f"{values.max():+10.4f}", f"{values.std():+10.4f}"])
     display_table(table)
+
+
+def _in_notebook():
+    """Whether a Jupyter kernel runs this; IPython in a terminal has none and cannot show HTML."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def _alert(values, is_bias):

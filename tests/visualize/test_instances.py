@@ -6,7 +6,6 @@ import pytest
 from skimage.io import imread
 
 from mrcnn import visualize
-from mrcnn.visualize.captions import CaptionLayout
 from mrcnn.visualize.pixels import to_rgb
 
 from .samples import NAMES, instances, picture
@@ -71,25 +70,46 @@ def test_captions_lie_inside_the_image():
         assert extent.y0 >= frame.y0 - 1 and extent.y1 <= frame.y1 + 1
 
 
-def test_captions_give_way_to_each_other():
-    layout = CaptionLayout((100, 100))
-    places = [layout.place(10, 90, 12, 30) for _ in range(3)]
-    assert places == [(10, 70), (22, 70), (34, 70)]
-    assert CaptionLayout((10, 10)).place(5, 5, 20, 20) == (0, 0)
-
-
 def test_captions_scores_and_short_names():
     r = instances(3)
     r["class_ids"][:], r["scores"][:] = [1, 2, 9], [0.9, 0.8, 0.7]
     texts = {text.get_text() for text in show(picture(), r, figsize=(2, 2)).texts}
-    assert texts == {"cat 0.90", "dog 0.80", "class 9 0.70"}
+    assert texts == {"cat 0.900", "dog 0.800", "class 9 0.700"}
     ax = show(picture(), r, figsize=(2, 2), captions=["a", "", None])
     assert [text.get_text() for text in ax.texts] == ["a"]
+    ax = show(picture(), dict(r, scores=[0.5, 0, None]), figsize=(2, 2), captions=[], colors=[])
+    assert {text.get_text() for text in ax.texts} == {"cat 0.500", "dog", "class 9"}
+
+
+def test_too_few_captions_scores_or_colors():
+    r = instances(3)
+    with pytest.raises(ValueError, match="captions has 2 entries for 3 instances"):
+        show(picture(), r, captions=["a", "b"])
+    with pytest.raises(ValueError, match="scores has 1 entries for 3 instances"):
+        show(picture(), dict(r, scores=[0.5]))
+    with pytest.raises(ValueError, match="colors has 2 entries for 3 instances"):
+        show(picture(), r, colors=[(1, 0, 0)] * 2)
+    assert plt.get_fignums() == []
+
+
+def test_captions_do_not_overlap():
+    r = instances(12, height=240, width=360)
+    ax = show(picture(240, 360), r, figsize=(10, 8))
+    ax.figure.canvas.draw()
+    plates = [text.get_bbox_patch().get_window_extent() for text in ax.texts]
+    for i, one in enumerate(plates):
+        for other in plates[:i]:
+            shared = one.intersection(one, other)
+            assert shared is None or min(shared.width, shared.height) < 1
 
 
 def test_switches():
+    """Outlines are drawn whatever the switches say: that is how Matterport's notebooks compare masks."""
     r = instances(2)
-    assert len(show(picture(), r, show_mask=False, figsize=(2, 2)).patches) == 2
+    ax = show(picture(), r, show_mask=False, figsize=(2, 2))
+    np.testing.assert_array_equal(ax.images[0].get_array(), picture())
+    assert len(ax.patches) == 4
+    assert np.any(show(picture(), r, figsize=(2, 2)).images[0].get_array() != picture())
     ax = show(picture(), r, show_bbox=False, figsize=(2, 2))
     assert not any(isinstance(patch, plt.Rectangle) for patch in ax.patches)
 

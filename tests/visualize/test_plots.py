@@ -33,6 +33,19 @@ class TestPanels:
         titles = [axes.get_title() for axes in figure.axes]
         assert titles == (["H x W=80x120", "dog", "cat"] + ["-"] * 8)[:limit + 1]
 
+    def test_top_masks_show_each_instance_in_its_own_shade(self):
+        masks = np.zeros([4, 6, 3], bool)
+        masks[0, :, 0] = masks[1, :, 1] = masks[2, :3, 2] = True
+        figure = visualize.display_top_masks(picture(4, 6), masks, [2, 2, 1], NAMES, limit=2)
+        shown = [np.asarray(axes.images[0].get_array()) for axes in figure.axes[1:]]
+        assert shown[0][:, 0].tolist() == [1, 2, 0, 0]
+        assert np.count_nonzero(shown[1]) == 3
+
+    def test_full_and_empty_masks_do_not_look_alike(self):
+        figure = visualize.display_images([np.ones([8, 8], bool), np.zeros([8, 8], bool)])
+        full, empty = (axes.images[0] for axes in figure.axes[:2])
+        assert full.norm(1.0) == empty.norm(1.0) == 1.0 and empty.norm(0.0) == 0.0
+
     def test_top_masks_without_objects(self):
         visualize.display_top_masks(picture(), np.zeros([80, 120, 0]), np.zeros([0]), NAMES)
 
@@ -41,14 +54,6 @@ class TestPlots:
     def test_precision_recall(self):
         ax = visualize.plot_precision_recall(0.5, np.array([1, 1, 0]), np.array([0, 0.5, 1]))
         assert "AP@50 = 0.500" in ax.get_title()
-
-    def test_overlaps(self):
-        ax = visualize.plot_overlaps(
-            np.array([1, 2]), np.array([1, 1, 2]), np.array([0.9, 0.8, 0.7]),
-            np.array([[0.9, 0.0], [0.1, 0.7], [0, 0.2]]), NAMES)
-        texts = [text.get_text() for text in ax.texts]
-        assert texts[0] == "0.900\nmatch" and texts[3] == "0.700\nwrong" and texts[5] == "0.200"
-        visualize.plot_overlaps([], [], [], np.zeros([0, 0]), NAMES)
 
     def test_training_curves(self, tmp_path):
         history = {"rpn_bbox_loss": [2, 1], "loss": [3, 2], "val_loss": [4, 3], "val_mAP": [0.1]}
@@ -66,6 +71,19 @@ class TestTables:
         visualize.display_table([["NAME", "MAX"], ["a<span style='color:red'>*** dead?</span>", 1.5], ["b"]])
         assert capsys.readouterr().out == "NAME        MAX\na*** dead?  1.5\nb\n"
         visualize.display_table([])
+
+    def test_html_in_a_notebook_only(self, capsys, monkeypatch):
+        shown = []
+        shells = {"IPython": SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=None)),
+                  "IPython.display": SimpleNamespace(HTML=str, display=shown.append)}
+        for name, module in shells.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        visualize.display_table([["a", 1], ["<b>c</b>", 2]])
+        assert shown == ["<table><tr><td>a</td><td>1</td></tr><tr><td><b>c</b></td><td>2</td></tr></table>"]
+        assert capsys.readouterr().out == ""
+        monkeypatch.setattr(shells["IPython"], "get_ipython", SimpleNamespace)  # IPython in a terminal
+        visualize.display_table([["a", 1]])
+        assert capsys.readouterr().out == "a  1\n" and len(shown) == 1
 
     def test_weight_stats(self, capsys):
         import keras
