@@ -9,6 +9,7 @@ from mrcnn import visualize
 
 from .samples import NAMES, instances, picture
 
+
 def figures(r):
     """Every function that makes a figure, as calls that take only `save_path`."""
     image, ids, counts = picture(), r["class_ids"], np.diag([0, 3, 4, 5])
