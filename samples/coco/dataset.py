@@ -4,20 +4,14 @@ import os
 from pathlib import Path
 
 from mrcnn.data import formats
+from mrcnn.engine.coco_classes import COCO_CLASS_NAMES
 from samples.coco.annotations import read_annotations
 from samples.coco.download import download_coco
 
 DEFAULT_DATASET_YEAR = "2014"
 SUBSETS = ("train", "val", "minival", "valminusminival")
 
-CLASS_NAMES = ["BG"] + (
-    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,"
-    "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,"
-    "handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,"
-    "skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,"
-    "sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,"
-    "dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,"
-    "refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush").split(",")
+CLASS_NAMES = list(COCO_CLASS_NAMES)
 
 
 class CocoDataset(formats.CocoDataset):
