@@ -21,7 +21,9 @@ from .data.resize import resize, resize_image, resize_mask
 from .engine.downloads import COCO_MODEL_URL, download_trained_weights
 from .engine.matterport_graphs import batch_slice
 from .evaluation.ap import compute_ap, compute_ap_range, compute_matches, compute_recall
+from .evaluation.confusion import gt_pred_lists
 from .ops.boxes import encode_deltas as box_refinement_graph
+from .visualize.matrices import plot_confusion_matrix_from_data
 
 __all__ = [
     "COCO_MODEL_URL",
@@ -44,9 +46,11 @@ __all__ = [
     "generate_anchors",
     "generate_pyramid_anchors",
     "minimize_mask",
+    "gt_pred_lists",
     "mold_mask",
     "non_max_suppression",
     "norm_boxes",
+    "plot_confusion_matrix_from_data",
     "resize",
     "resize_image",
     "resize_mask",
