@@ -1,5 +1,5 @@
-"""Matterport's import path. Training over several devices needs no wrapper here."""
+"""Matterport's import path of the wrapper for several GPUs; `GPU_COUNT` in the configuration does its work."""
 
-from .architectures.mask_rcnn import MaskRCNN as ParallelModel
+from .engine.data_parallel import ParallelModel
 
 __all__ = ["ParallelModel"]

@@ -8,7 +8,7 @@ import importlib
 
 import keras
 
-_NATIVE_MODULES = {"tensorflow": "tf_kernels", "torch": "torch_kernels"}
+_NATIVE_MODULES = {"tensorflow": "tf_kernels", "jax": "jax_kernels", "torch": "torch_kernels"}
 
 
 def _module(name):

@@ -12,6 +12,20 @@ from ..sampling import top_k as stable_top_k
 NMS_TILE = 256
 
 
+def sharing_devices():
+    """Names of the devices that can share a training batch: the accelerators here, the CPUs where there is none.
+
+    None at all where the backend trains on one device; the module of a backend that names some has `share_batches`:
+
+    Args:
+        devices: two or more of the names.
+
+    Returns:
+        Two functions that make context managers: one to build and compile the model in, one to fit it in.
+    """
+    return []
+
+
 def top_k(values, k):
     """See `ops.sampling.top_k`."""
     values, indices = ops.top_k(values, k)
