@@ -12,6 +12,7 @@ from . import run_folder, weights
 from .callbacks import NonFiniteLossGuard
 from .checkpoints import TrainingCheckpoint, restore_training_state
 from .class_names import write_class_names
+from .data_parallel import BatchSharing, share_batches
 from .downloads import imagenet_weights_path
 from .host_memory import keep_freed_memory
 from .inference import mold_inputs, unmold_detections
@@ -50,9 +51,11 @@ class Detector(Inspection):
         self.mode = mode
         self.config = config
         self.model_dir = str(model_dir)
-        self.parts = self.build_parts(config)
+        self._sharing = share_batches(config) if mode == "training" else BatchSharing()
         graph = self.training_graph if mode == "training" else self.inference_graph
-        self.keras_model = graph(self.parts, config)
+        with self._sharing.model_scope():
+            self.parts = self.build_parts(config)
+            self.keras_model = graph(self.parts, config)
         self._twin = None
         self._resume_from = None
         self.set_log_dir()
@@ -122,7 +125,8 @@ class Detector(Inspection):
 
     def compile(self, learning_rate, momentum=None):
         """Prepares `keras_model` for training; `momentum` replaces the configuration's where given."""
-        compile_model(self.keras_model, self.config, learning_rate, momentum)
+        with self._sharing.model_scope():
+            compile_model(self.keras_model, self.config, learning_rate, momentum)
 
     def train(
         self,
@@ -157,6 +161,7 @@ class Detector(Inspection):
         if self.mode != "training":
             raise ValueError('This model was made for inference. Make one with mode="training" to train.')
         self.config.validate("training")
+        self._sharing.check(self.config.BATCH_SIZE)
         names = self.set_trainable(LAYER_CHOICES.get(layers, layers), verbose=0)
         train_data = DataGenerator(
             train_dataset,
@@ -177,20 +182,22 @@ class Detector(Inspection):
             )
         self.compile(learning_rate)
         if self._resume_from:
-            restore_training_state(self.keras_model, self._resume_from)
+            with self._sharing.model_scope():
+                restore_training_state(self.keras_model, self._resume_from)
             self._resume_from = None
         os.makedirs(self.log_dir, exist_ok=True)
         write_class_names(self.log_dir, train_dataset.class_names)
-        history = self.keras_model.fit(
-            train_data,
-            initial_epoch=self.epoch,
-            epochs=epochs,
-            validation_data=val_data,
-            # The generator has its own order, by which a batch's image ids are found again.
-            shuffle=False,
-            callbacks=self._callbacks(train_data, learning_rate, custom_callbacks),
-            verbose=verbose,
-        )
+        with self._sharing.fit_scope():
+            history = self.keras_model.fit(
+                train_data,
+                initial_epoch=self.epoch,
+                epochs=epochs,
+                validation_data=val_data,
+                # The generator has its own order, by which a batch's image ids are found again.
+                shuffle=False,
+                callbacks=self._callbacks(train_data, learning_rate, custom_callbacks),
+                verbose=verbose,
+            )
         if history.epoch:
             self.epoch = history.epoch[-1] + 1
         return history

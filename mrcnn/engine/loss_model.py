@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from .checkpoints import optimizer_variables
 from .keras_model import NamedModel
 
 
@@ -56,6 +57,12 @@ class LossModel(NamedModel):
             decay = [self._decay(v) for v in self.trainable_variables if _decays(v)]
             total += self._reduce(ops.zeros((1,)), ops.reshape(sum(decay), (1,))) if decay else 0.0
         return total
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras' trainer for TensorFlow calls this before the first step. Its own version reads a batch and takes the
+        # mean of it over the devices, which the bool masks do not bear; a graph has only its optimizer left to build.
+        if self.optimizer is not None:
+            optimizer_variables(self)
 
     def _decay(self, variable):
         value = ops.cast(variable, "float32")

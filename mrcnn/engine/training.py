@@ -73,7 +73,11 @@ def compile_model(model, config, learning_rate, momentum=None):
         learning_rate: a number or a `keras.optimizers.schedules.LearningRateSchedule`.
         momentum: of stochastic gradient descent, instead of the configuration's.
     """
-    options = {"learning_rate": learning_rate, "clipnorm": config.GRADIENT_CLIP_NORM or None}
+    # Under TensorFlow's strategies Keras clips each device's share of the gradient, then adds them up.
+    strategy = getattr(model, "distribute_strategy", None)
+    shares = 1 if strategy is None else strategy.num_replicas_in_sync
+    clip_norm = config.GRADIENT_CLIP_NORM
+    options = {"learning_rate": learning_rate, "clipnorm": clip_norm / shares if clip_norm else None}
     if config.OPTIMIZER == "sgd":
         momentum = config.LEARNING_MOMENTUM if momentum is None else momentum
         optimizer = keras.optimizers.SGD(momentum=momentum, **options)
