@@ -28,7 +28,7 @@ class BatchSharing(NamedTuple):
     Attributes:
         device_count: number of devices that share a batch.
         model_scope: makes the context manager in which the model is built and compiled.
-        fit_scope: makes the one in which it is fitted.
+        fit_scope: makes the one in which its training state is restored and it is fitted.
     """
 
     device_count: int = 1

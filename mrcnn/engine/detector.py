@@ -182,7 +182,7 @@ class Detector(Inspection):
             )
         self.compile(learning_rate)
         if self._resume_from:
-            with self._sharing.model_scope():
+            with self._sharing.fit_scope():
                 restore_training_state(self.keras_model, self._resume_from)
             self._resume_from = None
         os.makedirs(self.log_dir, exist_ok=True)
