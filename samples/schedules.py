@@ -5,6 +5,8 @@ import time
 import keras
 import numpy as np
 
+from mrcnn.engine.training import rate_text
+
 
 class LossRecorder(keras.callbacks.Callback):
     """Collects the logs of several calls of `train` in `.history` {name: [value per epoch]}."""
@@ -87,7 +89,7 @@ def run_schedule(model, train_set, val_set, stages, augmentation=None, minutes=N
             if isinstance(rate, int | float):
                 callbacks.append(CosineOverTime(rate, left))
         print(f"Stage {number} of {len(stages)}: layers '{layers}' until epoch {epochs}, "
-              f"learning rate {_rate_text(rate)}" + (f", at most {left:.1f} minutes" if minutes else ""))
+              f"learning rate {rate_text(rate)}" + (f", at most {left:.1f} minutes" if minutes else ""))
         began = time.monotonic()
         model.train(train_set, val_set, learning_rate=rate, epochs=epochs, layers=layers,
                     augmentation=augmentation, custom_callbacks=callbacks)
@@ -100,7 +102,3 @@ def warm_cosine(rate, steps):
     warmup = max(1, steps // 20)
     return keras.optimizers.schedules.CosineDecay(
         rate / 100, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup)
-
-
-def _rate_text(rate):
-    return f"{rate:g}" if isinstance(rate, int | float) else f"schedule {type(rate).__name__}"

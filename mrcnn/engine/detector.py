@@ -18,7 +18,7 @@ from .host_memory import keep_freed_memory
 from .inference import mold_inputs, unmold_detections
 from .inspection import Inspection
 from .tensorboard import TensorBoardScalars
-from .training import LAYER_CHOICES, compile_model, leaf_layers_with_weights, set_trainable
+from .training import LAYER_CHOICES, compile_model, leaf_layers_with_weights, rate_text, set_trainable
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Detector(Inspection):
             random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
         )
         val_data = self._validation_data(val_dataset)
-        print(f"\nStarting at epoch {self.epoch}. LR={learning_rate}\n")
+        print(f"\nStarting at epoch {self.epoch}. LR={rate_text(learning_rate)}\n")
         print(f"Checkpoint Path: {self.checkpoint_path}")
         print(f"Training {len(names)} layers ({layers}), epochs {self.epoch + 1} to {epochs}")
         if epochs <= self.epoch:
@@ -263,6 +263,8 @@ class Detector(Inspection):
         """
         if self.mode != "inference":
             raise ValueError('This model was made for training. Make one with mode="inference" to detect.')
+        if isinstance(images, np.ndarray) and images.ndim < 4:
+            raise ValueError(f"images is one array of shape {images.shape}: pass a list of images, detect([image]).")
         molded, metas, windows = mold_inputs(images, self.config)
         if verbose:
             print(f"Processing {len(images)} images")

@@ -85,3 +85,9 @@ def compile_model(model, config, learning_rate, momentum=None):
         optimizer = keras.optimizers.get({"class_name": config.OPTIMIZER, "config": options})
     model.set_losses(config.LOSS_WEIGHTS, config.WEIGHT_DECAY)
     model.compile(optimizer=optimizer)
+
+
+def rate_text(learning_rate):
+    """A learning rate for people: a number as it is, a Keras schedule by the name of its class."""
+    is_schedule = isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+    return type(learning_rate).__name__ if is_schedule else str(learning_rate)
