@@ -26,6 +26,7 @@ class Config:
     NAME = None
 
     # --- Devices and epochs -------------------------------------------------------------
+    # A batch is the product of these two. Training shares it among up to GPU_COUNT devices.
     GPU_COUNT = 1
     IMAGES_PER_GPU = 2
     STEPS_PER_EPOCH = 1000
