@@ -11,6 +11,8 @@ from .report import image_label
 
 # Images that may fail one after the other before training stops.
 MAX_FAILURES = 5
+# Pieces of images that are cut at random, in mode "crop", until one holds an object.
+CROPS_TO_TRY = 200
 
 
 class Item(NamedTuple):

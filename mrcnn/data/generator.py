@@ -5,7 +5,7 @@ import threading
 import keras
 import numpy as np
 
-from .batch import MAX_FAILURES, check_dataset, load_item, stack_ground_truth, stack_images, stack_rois
+from .batch import CROPS_TO_TRY, MAX_FAILURES, check_dataset, load_item, stack_ground_truth, stack_images, stack_rois
 from .report import image_label, logger
 
 
@@ -171,7 +171,11 @@ class DataGenerator(keras.utils.PyDataset):
     def _item(self, epoch, slot):
         """The image of a place in the epoch, or the next one that loads and has objects."""
         failures = []
-        for attempt, position in enumerate(self._candidates(epoch, slot)):
+        candidates = self._candidates(epoch, slot)
+        if self.config.IMAGE_RESIZE_MODE == "crop":
+            # Where no piece held an object, another piece of the same image may.
+            candidates = np.resize(candidates, max(len(candidates), CROPS_TO_TRY))
+        for attempt, position in enumerate(candidates):
             image_id = self.image_ids[position]
             try:
                 item = load_item(

@@ -7,6 +7,7 @@ import numpy as np
 from .anchor_targets import build_rpn_targets
 from .anchors import config_anchors
 from .batch import (
+    CROPS_TO_TRY,
     MAX_FAILURES,
     check_dataset,
     limit_item,
@@ -104,10 +105,11 @@ def _rpn_targets(item, config, anchors):
 def _endless_items(dataset, config, shuffle, options):
     image_ids = np.copy(dataset.image_ids)
     failures = []
+    passes_without_objects = 0
     while True:
         if shuffle:
             np.random.shuffle(image_ids)
-        found = False
+        passes_without_objects += 1
         for image_id in image_ids:
             try:
                 item = load_item(dataset, config, image_id, **options)
@@ -121,9 +123,10 @@ def _endless_items(dataset, config, shuffle, options):
                 continue
             failures = []
             if item is not None:
-                found = True
+                passes_without_objects = 0
                 yield item
-        if not found and not failures:
+        crops_to_try = CROPS_TO_TRY if config.IMAGE_RESIZE_MODE == "crop" else 0
+        if not failures and passes_without_objects * len(image_ids) > crops_to_try:
             raise ValueError(
                 f"None of the {len(image_ids)} images has an object. Correct load_mask(), or set "
                 "KEEP_EMPTY_IMAGES = True."

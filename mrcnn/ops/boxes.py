@@ -100,6 +100,8 @@ def encode_deltas(box, gt_box):
 def clip_boxes(boxes, window):
     """Clip boxes to a window.
 
+    A side that is no number, as deltas that overflow make it, becomes the window's low side.
+
     Args:
         boxes: `[..., N, 4]`.
         window: `(y1, x1, y2, x2)` in the same unit: four numbers, or a tensor `[..., 4]` with one window per
@@ -111,4 +113,4 @@ def clip_boxes(boxes, window):
     boxes, window = ops.cast(boxes, "float32"), ops.cast(window, "float32")[..., None, :]
     low = ops.concatenate([window[..., :2], window[..., :2]], axis=-1)
     high = ops.concatenate([window[..., 2:], window[..., 2:]], axis=-1)
-    return ops.maximum(ops.minimum(boxes, high), low)
+    return ops.where(ops.isnan(boxes), low, ops.maximum(ops.minimum(boxes, high), low))

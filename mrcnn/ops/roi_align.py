@@ -18,7 +18,7 @@ def assign_levels(boxes, image_area_px, min_level=2, max_level=5):
     Args:
         boxes: `[B, R, 4]` normalised.
         image_area_px: area of the image in pixels, a number or `[B]`.
-        min_level: lowest level, the one of empty boxes.
+        min_level: lowest level, the one of empty boxes and of those that are not numbers.
         max_level: highest level.
 
     Returns:
@@ -28,7 +28,8 @@ def assign_levels(boxes, image_area_px, min_level=2, max_level=5):
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
     # 224 pixels in normalised units, one per image.
     canonical = 224.0 / ops.sqrt(ops.cast(image_area_px, "float32"))[..., None]
-    size = ops.sqrt(ops.maximum(area, 1e-30))
+    # Not `maximum`, which lets pass what is not a number: every box needs a level.
+    size = ops.sqrt(ops.where(area > 1e-30, area, 1e-30))
     level = 4.0 + ops.log(size / canonical) / math.log(2.0)
     return ops.cast(ops.clip(ops.round(level), min_level, max_level), "int32")
 

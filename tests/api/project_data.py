@@ -33,7 +33,7 @@ def draw(seed, height=72, width=96, count=2):
     things, column = [], width // count
     for place in range(count):
         kind = int(rng.integers(2))
-        radius = int(rng.integers(10, column // 2 - 3))
+        radius = int(rng.integers(column // 4, column // 2 - 3))
         x = place * column + column // 2
         y = int(rng.integers(radius + 2, height - radius - 2))
         if kind == 0:

@@ -134,6 +134,10 @@ class TestDetect:
     def test_other_dtypes(self, detector, image, dtype):
         assert_result(detector.detect([image[:50].astype(dtype)])[0], (50, SIDE))
 
+    def test_one_image_without_a_list(self, detector, image):
+        with pytest.raises(ValueError, match=r"detect\(\[image\]\)"):
+            detector.detect(image)
+
     def test_nothing_found(self, detector, image, monkeypatch):
         def nothing(batch):
             rows = np.zeros((1, 10, 6), np.float32)

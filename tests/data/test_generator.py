@@ -215,6 +215,15 @@ class TestImagesThatCannotServe:
         (inputs,) = generator[0]
         assert not inputs[2].any() and not inputs[4].any() and inputs[5].shape == (2, 5, 4)
 
+    def test_another_piece_is_cut_where_one_holds_no_object(self):
+        config = ToyConfig()
+        config.IMAGE_RESIZE_MODE = "crop"
+        generator = DataGenerator(ToyDataset((1,), size=(128, 128)), config, shuffle=False)
+        for _ in range(3):
+            assert (generator[0][0][2] > 0).any(axis=1).all()
+        with pytest.raises(ValueError, match="None of the 1 images has an object"):
+            DataGenerator(ToyDataset((0,), size=(128, 128)), config)[0]
+
     def test_a_crowd_alone_is_no_object(self):
         class Crowd(ToyDataset):
             def load_mask(self, image_id):

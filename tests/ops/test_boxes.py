@@ -47,6 +47,14 @@ def test_iou_like_the_oracle_in_any_leading_shape():
     np.testing.assert_allclose(iou[1, 2], oracle.iou_matrix(boxes[1, 2], boxes[1, 2, :4]), atol=1e-6)
 
 
+def test_clipping_leaves_only_numbers():
+    deltas = np.array([[0.0, 0, 200, 0], [0, 0, 0, np.nan], [np.inf, 0, 0, 0]], "float32")
+    boxes = box_ops.apply_deltas(np.tile([0.2, 0.2, 0.4, 0.4], (3, 1)), deltas)
+    assert np.isnan(_numpy(boxes)).any(axis=1).tolist() == [True, True, False]
+    clipped = _numpy(box_ops.clip_boxes(boxes, (0.0, 0.0, 1.0, 1.0)))
+    assert ((clipped >= 0) & (clipped <= 1)).all()
+
+
 def test_iou_of_empty_boxes_is_zero():
     empty = np.zeros((1, 2, 4), "float32")
     assert not _numpy(box_ops.iou_matrix(empty, empty)).any()

@@ -58,6 +58,12 @@ def test_level_of_a_size(side_px, level):
     assert _numpy(roi_ops.assign_levels(box, 1024 * 1024)) == level
 
 
+def test_every_box_has_a_level():
+    boxes = np.array([[[np.nan, 0, 1, 1], [0, 0, np.inf, 1], [0, 0, 0, 0]]], "float32")
+    np.testing.assert_array_equal(_numpy(roi_ops.assign_levels(boxes, 1024 * 1024)), [[2, 5, 2]])
+
+
+
 @pytest.mark.parametrize("name", ["7x7", "3x2", "1x1"])
 def test_crop_like_the_peer(pure, implementation, name):
     shape = tuple(int(side) for side in name.split("x"))
