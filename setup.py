@@ -44,7 +44,9 @@ setup(
     packages=find_packages(include=["mrcnn", "mrcnn.*"]),
     python_requires=">=3.10",
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").splitlines(),
-    extras_require={"test": ["hypothesis", "ipykernel", "jax", "nbclient", "nbformat", "pytest-xdist", "pyyaml", "ruff"]},
+    extras_require={
+        "test": ["hypothesis", "ipykernel", "jax", "nbclient", "nbformat", "pytest-xdist", "pyyaml", "ruff"],
+    },
     cmdclass={"build_py": BuildWithStartupFile, "editable_wheel": EditableWithStartupFile},
     classifiers=[
         "License :: OSI Approved :: MIT License",

@@ -139,6 +139,8 @@ class Detector(Inspection):
         custom_callbacks=None,
         no_augmentation_sources=None,
         verbose=1,
+        n_worker_threads=None,
+        class_weights=None,
     ):
         """Trains, writing a checkpoint, curves and losses each epoch.
 
@@ -151,6 +153,8 @@ class Detector(Inspection):
             custom_callbacks: more Keras callbacks.
             no_augmentation_sources: sources whose images are not augmented.
             verbose: 0 silent, 1 progress bar, 2 one line an epoch.
+            n_worker_threads: threads that load training images, instead of the configuration's WORKERS.
+            class_weights: not used, as in the forks that have it; a warning says so.
 
         Returns:
             Keras' `History`.
@@ -171,6 +175,10 @@ class Detector(Inspection):
             steps=self.config.STEPS_PER_EPOCH,
             random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
         )
+        if n_worker_threads is not None:
+            train_data.workers = n_worker_threads
+        if class_weights is not None:
+            logger.warning("class_weights is not used: every class weighs the same in mrcnn_class_loss.")
         val_data = self._validation_data(val_dataset)
         print(f"\nStarting at epoch {self.epoch}. LR={rate_text(learning_rate)}\n")
         print(f"Checkpoint Path: {self.checkpoint_path}")

@@ -21,7 +21,7 @@ SIGNATURES = {
     "find_last": "",
     "get_imagenet_weights": "",
     "train": "train_dataset, val_dataset, learning_rate, epochs, layers, augmentation=None, custom_callbacks=None, "
-             "no_augmentation_sources=None",
+             "no_augmentation_sources=None, verbose=1",
     "detect": "images, verbose=0",
     "detect_molded": "molded_images, image_metas, verbose=0",
     "mold_inputs": "images",
@@ -96,6 +96,19 @@ class TestTrain:
                             learning_rate=trained.model.config.LEARNING_RATE / 10, augmentation=None,
                             custom_callbacks=[], no_augmentation_sources=["small"])
         assert "Starting at epoch 1. LR=0.0001" in capsys.readouterr().out
+
+    def test_arguments_of_forks(self, trained, monkeypatch, caplog):
+        seen = []
+        fit = trained.model.keras_model.fit
+
+        def watched_fit(data, **more):
+            seen.append(data)
+            return fit(data, **more)
+
+        monkeypatch.setattr(trained.model.keras_model, "fit", watched_fit)
+        trained.model.train(trained.train, trained.val, 0.001, 1, "heads", verbose=0, n_worker_threads=3,
+                            class_weights={0: 1.0, 1: 2.0})
+        assert seen[0].workers == 3 and "class_weights is not used" in caplog.text
 
     @pytest.mark.parametrize("layers", ["heads", "3+", "4+", "5+", "all", r"(mrcnn_mask.*)|(fpn_p\d)"])
     def test_layers_that_select_something(self, trained, layers, caplog):
