@@ -1,1 +1,1 @@
-"""Measurements against other implementations; run with `python -m benchmarks.NAME` in the root of the repository."""
+"""How fast, how large, and how far from what the machine can do: `python -m benchmarks --help`."""

@@ -3,6 +3,7 @@
 from keras import layers
 
 from ..layers.batch_norm import norm_layer
+from ..layers.conv_norm import ConvNorm
 
 WIDTHS = {2: 32, 3: 64, 4: 128, 5: 256}
 
@@ -46,8 +47,8 @@ def _conv_norm_relu(x, width, kernel_size, strides, name, **options):
 
 
 def _conv_norm(x, width, kernel_size, strides, name, train_bn, norm):
-    x = layers.Conv2D(
+    conv = layers.Conv2D(
         width, kernel_size, strides=strides, padding="same", use_bias=False,
         kernel_initializer="he_normal", name=name,
-    )(x)
-    return norm_layer(norm, train_bn, name + "_bn", width)(x)
+    )
+    return ConvNorm(conv, norm_layer(norm, train_bn, name + "_bn", width), name=name + "_normalised")(x)

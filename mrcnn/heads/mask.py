@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from ..layers.batch_norm import norm_layer
+from ..layers.conv_norm import ConvNorm
 
 CONVOLUTIONS = (1, 2, 3, 4)
 
@@ -30,14 +31,13 @@ class MaskHead(layers.Layer):
         self.channels = channels
         self.train_bn = train_bn
         self.norm = norm
-        # Convolution and normalisation by turns: the weights lie in the order of Matterport's files.
         self.hidden = [
-            layer
-            for index in CONVOLUTIONS
-            for layer in (
+            ConvNorm(
                 layers.Conv2D(channels, 3, padding="same", name=f"mrcnn_mask_conv{index}"),
                 norm_layer(norm, train_bn, f"mrcnn_mask_bn{index}", channels),
+                name=f"mrcnn_mask_conv{index}_normalised",
             )
+            for index in CONVOLUTIONS
         ]
         self.deconv = layers.Conv2DTranspose(
             channels, 2, strides=2, activation="relu", name="mrcnn_mask_deconv"
@@ -56,8 +56,8 @@ class MaskHead(layers.Layer):
     def call(self, pooled, training=None):
         rois, (height, width) = pooled.shape[1], pooled.shape[2:4]
         x = ops.reshape(pooled, (-1, *pooled.shape[2:]))
-        for conv, bn in zip(self.hidden[::2], self.hidden[1::2], strict=True):
-            x = ops.relu(bn(conv(x), training=training))
+        for layer in self.hidden:
+            x = ops.relu(layer(x, training=training))
         x = self.mask(self.deconv(x))
         x = ops.reshape(x, (-1, rois, 2 * height, 2 * width, self.num_classes))
         return ops.cast(x, "float32")

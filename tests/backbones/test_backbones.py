@@ -23,7 +23,7 @@ def outputs_of(backbone, side=128, **options):
 def test_own_networks(name, norm):
     model, features = outputs_of(name, norm=norm)
     assert [feature.shape[1] for feature in features] == [32, 16, 8, 4]
-    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in model.layers)
+    has_batch_norm = any(isinstance(layer, BatchNorm) for layer in model._flatten_layers())
     assert has_batch_norm == (norm == "batch")
 
 
