@@ -5,6 +5,8 @@ from keras import layers, ops
 
 from ..layers.batch_norm import norm_layer
 from ..layers.conv_norm import ConvNorm
+from ..ops.backend import supports_jit
+from ..ops.sampling import on_used_rows
 
 CONVOLUTIONS = (1, 2, 3, 4)
 
@@ -20,6 +22,7 @@ class MaskHead(layers.Layer):
 
     Call arguments:
         pooled: `[B, R, ph, pw, depth]` regions cut from the pyramid.
+        used: `[B, R]` bool, the regions that count; all of them by default. Others may cost nothing and be zeros.
 
     Returns:
         `mask_logits [B, R, 2 * ph, 2 * pw, C]`, float32; a sigmoid gives each pixel's probability.
@@ -31,6 +34,7 @@ class MaskHead(layers.Layer):
         self.channels = channels
         self.train_bn = train_bn
         self.norm = norm
+        self.supports_jit = supports_jit("on_used_rows")
         self.hidden = [
             ConvNorm(
                 layers.Conv2D(channels, 3, padding="same", name=f"mrcnn_mask_conv{index}"),
@@ -53,16 +57,23 @@ class MaskHead(layers.Layer):
         self.deconv.build(hidden_shape)
         self.mask.build((None, 2 * height, 2 * width, self.channels))
 
-    def call(self, pooled, training=None):
+    def call(self, pooled, used=None, training=None):
         rois, (height, width) = pooled.shape[1], pooled.shape[2:4]
         x = ops.reshape(pooled, (-1, *pooled.shape[2:]))
-        for layer in self.hidden:
-            x = ops.relu(layer(x, training=training))
-        x = self.mask(self.deconv(x))
+        # Statistics of a batch are those of all its regions.
+        if used is None or (self.norm == "batch" and self.train_bn is not False):
+            x = self._masks(x, training)
+        else:
+            x = on_used_rows(lambda rows: self._masks(rows, training), x, ops.reshape(used, (-1,)))
         x = ops.reshape(x, (-1, rois, 2 * height, 2 * width, self.num_classes))
         return ops.cast(x, "float32")
 
-    def compute_output_spec(self, pooled, training=None):
+    def _masks(self, x, training):
+        for layer in self.hidden:
+            x = ops.relu(layer(x, training=training))
+        return self.mask(self.deconv(x))
+
+    def compute_output_spec(self, pooled, used=None, training=None):
         batch, rois, height, width = pooled.shape[:4]
         return keras.KerasTensor((batch, rois, 2 * height, 2 * width, self.num_classes), "float32")
 

@@ -91,3 +91,18 @@ def pad_rows(rows, size, value=0):
         return rows
     padding = [[0, 0], [0, missing]] + [[0, 0]] * (len(rows.shape) - 2)
     return ops.pad(rows, padding, constant_values=value)
+
+
+def on_used_rows(function, rows, used):
+    """`function(rows)` where only some of the rows matter.
+
+    Args:
+        function: maps `[n, ...]` to `[n, ...]` row by row.
+        rows: `[N, ...]`.
+        used: `[N]` bool.
+
+    Returns:
+        `[N, ...]`: results of the used rows. The others hold anything finite; where the backend has no need of static
+        shapes they are zeros, and were not computed.
+    """
+    return kernel("on_used_rows")(function, rows, used)

@@ -26,7 +26,7 @@ from samples import common, schedules
 TRAIN_OFFSET, VAL_OFFSET, TEST_OFFSET = 0, 10_000_000, 20_000_000
 
 # Ends within ten minutes on two cores.
-EPOCHS = 8
+EPOCHS = 7
 
 # A shape of which less than this part can be seen is left out.
 MIN_VISIBLE = 0.6
@@ -58,7 +58,7 @@ class ShapesConfig(Config):
     DETECTION_MAX_INSTANCES = 16
     # Shapes of one class may overlap.
     DETECTION_NMS_THRESHOLD = 0.5
-    STEPS_PER_EPOCH = 220
+    STEPS_PER_EPOCH = 200
     VALIDATION_STEPS = 10
 
 

@@ -84,3 +84,21 @@ def test_leaves_have_matterports_names():
     expected |= {"mrcnn_class_conv2", "mrcnn_class_bn2", "mrcnn_class_logits", "mrcnn_bbox_fc"}
     expected |= {f"mrcnn_mask_{kind}{i}" for kind in ("conv", "bn") for i in range(1, 5)}
     assert names == expected | {"mrcnn_mask_deconv", "mrcnn_mask"}
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+@pytest.mark.parametrize("used", [[[1, 0, 1], [0, 0, 1]], [[0, 0, 0], [0, 0, 0]], [[1, 1, 1], [1, 1, 1]]])
+def test_masks_of_used_regions_are_the_same_without_the_others(used, norm):
+    head = MaskHead(4, 8, norm=norm)
+    expected = ops.convert_to_numpy(head(POOLED))
+    used = np.array(used, bool)
+    found = ops.convert_to_numpy(head(POOLED, ops.convert_to_tensor(used)))
+    assert found.shape == expected.shape and np.isfinite(found).all()
+    np.testing.assert_allclose(found[used], expected[used], rtol=1e-4, atol=1e-5)
+
+
+def test_batch_statistics_are_those_of_all_regions():
+    head = MaskHead(4, 8, norm="batch", train_bn=True)
+    expected = ops.convert_to_numpy(head(POOLED))
+    found = ops.convert_to_numpy(head(POOLED, ops.zeros((2, 3), "bool")))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 # A layer that contains one of these tells Keras not to compile its model with XLA: it has no crop, and its
 # version of the suppression is slower than the generic one and takes the later of equal scores first.
-WITHOUT_XLA = ("crop_and_resize", "nms")
+WITHOUT_XLA = ("crop_and_resize", "nms", "on_used_rows")
 
 # Feature dtypes that the native crop reads without a copy.
 _NATIVE_CROP_DTYPES = (tf.float32, tf.float16)
@@ -63,3 +63,11 @@ def crop_and_resize(features, boxes, levels, pool_shape):
         rows.append(tf.cast(here, tf.int32))
         crops.append(tf.cast(crop, dtype))
     return tf.reshape(tf.dynamic_stitch(rows, crops), (batch, count, *pool_shape, channels))
+
+
+def on_used_rows(function, rows, used):
+    """See `generic.on_used_rows`. What is left out is saved: a mask head has 100 slots, a picture some ten objects."""
+    where = tf.where(used)
+    found = function(tf.gather(rows, where[:, 0]))
+    shape = tf.concat([tf.shape(used, tf.int64), tf.shape(found, tf.int64)[1:]], axis=0)
+    return tf.ensure_shape(tf.scatter_nd(where, found, shape), [used.shape[0], *found.shape[1:]])

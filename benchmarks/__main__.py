@@ -1,0 +1,243 @@
+"""Measures this package, beside torchvision where it is installed, and prints tables.
+
+    python -m benchmarks detect --image-size 1024 --backbone resnet101
+    python -m benchmarks all --json results.json
+
+Every side runs in a process of its own; sides that are compared take turns. `floor_s` is the time that the network's
+multiplications alone take, see `benchmarks/floor.py`.
+"""
+
+import argparse
+import importlib.util
+import os
+import statistics
+
+from .growth import draw_growth, measure_growth
+from .rows import Row, machine, show, versions, write
+from .sides import Side, alternate, sides
+
+# What both sides must agree on when they are compared.
+PROPOSALS, DETECTIONS = 1000, 100
+TRAINING_PROPOSALS, SAMPLED, POSITIVE = 2000, 200, 0.33
+OBJECTS_OF_THE_PAIR = 66
+PAIRED_RPN_CHANNELS = 256
+HOST_TASKS = {
+    "reading an image": "load_image",
+    "masks of an image from polygons": "load_mask",
+    "load_image_gt, mini masks": "load_image_gt_flipped_early",
+    "load_image_gt, mini masks, flip": "load_image_gt",
+    "a training batch of 2": "batch",
+    "pasting 100 masks into 480x640": "paste",
+    "import keras": "import_keras",
+    "import keras and mrcnn": "import_mrcnn",
+}
+
+
+def environment(args):
+    return {"KERAS_BACKEND": args.backend}
+
+
+def settings(args):
+    return {name: getattr(args, name) for name in ("precision", "image_size", "batch", "backbone")}
+
+
+def peer_is_there(args):
+    return args.peer and importlib.util.find_spec("torchvision") is not None
+
+
+def detect(args):
+    """`detect()` with COCO's defaults, its floor and its parts; then beside torchvision at equal widths."""
+    with sides(lambda: Side("benchmarks.ours:Detection", settings(args), environment(args))) as (ours,):
+        first = ours.time()
+        (times,) = alternate([ours], args.repeats, warm_up=1)
+        floor = ours.call("floor", args.repeats)
+        (again,) = alternate([ours], args.repeats, warm_up=1)
+        found, peak = ours.call("found"), ours.peak_mib()
+        parts = _parts(ours, args.repeats)
+    notes = {
+        "first detect, s": first,
+        "objects found": found,
+        "billions of multiplications": floor["multiplications"],
+        "billions a second at the floor": floor["rate"],
+    }
+    rows = [_row("detect", times + again, args, floor_s=floor["seconds"], peak_mib=peak, parts=parts, notes=notes)]
+    if peer_is_there(args):
+        shared = settings(args)
+        counts = {"POST_NMS_ROIS_INFERENCE": PROPOSALS, "DETECTION_MAX_INSTANCES": DETECTIONS}
+        peer = shared | {"proposals": PROPOSALS, "detections": DETECTIONS}
+        rows += _pair("detect", "Detection", shared | counts | {"rpn_channels": PAIRED_RPN_CHANNELS}, peer, args)
+    return rows
+
+
+def train(args):
+    """A training step of all layers, with its floor; then beside torchvision doing the same work."""
+    with sides(lambda: Side("benchmarks.ours:Training", settings(args), environment(args))) as (ours,):
+        first = ours.time()
+        (times,) = alternate([ours], args.repeats, warm_up=1)
+        floor = ours.call("floor", args.repeats)
+        (again,) = alternate([ours], args.repeats, warm_up=1)
+        parts, peak = _parts(ours, args.repeats), ours.peak_mib()
+    times += again
+    parts["backward and update"] = statistics.median(times) - parts["forward"]
+    notes = {"first step, s": first, "billions of multiplications": floor["multiplications"] * 3}
+    # The gradients of a product towards its input and its kernel are two products of the same size.
+    rows = [_row("train", times, args, floor_s=3 * floor["seconds"], peak_mib=peak, parts=parts, notes=notes)]
+    if peer_is_there(args):
+        shared = settings(args) | {"objects": OBJECTS_OF_THE_PAIR}
+        ours = {"POST_NMS_ROIS_TRAINING": TRAINING_PROPOSALS, "TRAIN_ROIS_PER_IMAGE": SAMPLED,
+                "ROI_POSITIVE_RATIO": POSITIVE, "rpn_channels": PAIRED_RPN_CHANNELS}  # fmt: skip
+        peer = {"proposals": TRAINING_PROPOSALS, "rois": SAMPLED, "positives": POSITIVE}
+        rows += _pair("train", "Training", shared | ours, shared | peer, args)
+    return rows
+
+
+def _parts(side, repeats):
+    parts = {}
+    for name in side.call("part_names"):
+        side.time("run_part", name)
+        parts[name] = statistics.median(side.time("run_part", name) for _ in range(repeats))
+    return parts
+
+
+def _pair(name, task, ours, peer, args):
+    """Ours and torchvision's in turn, and the ratio."""
+    with sides(
+        lambda: Side(f"benchmarks.ours:{task}", ours, environment(args)),
+        lambda: Side(f"benchmarks.torchvision_side:{task}", peer),
+    ) as pair:
+        times = alternate(pair, args.repeats)
+        notes = [{"objects found": side.call("found")} if task == "Detection" else {} for side in pair]
+        peaks = [side.peak_mib() for side in pair]
+    ratios = [a / b for a, b in zip(*times, strict=True)]
+    notes[0]["ratio to torchvision"] = statistics.median(ratios)
+    notes[0]["ratio to torchvision's best"] = min(times[0]) / min(times[1])
+    notes[0]["memory to torchvision's"] = peaks[0] / peaks[1]
+    return [
+        _row(f"{name}, equal widths, {who}", times[i], args, peak_mib=peaks[i], notes=notes[i])
+        for i, who in enumerate(("mrcnn", "torchvision"))
+    ]
+
+
+def data(args):
+    """Reading, masks, batches, pasting, importing."""
+    options = {"image_size": max(args.image_size), "images": args.images, "annotations": args.annotations}
+    with sides(lambda: Side("benchmarks.host:Host", options, environment(args))) as (host,):
+        pictures, objects = host.call("sizes")
+        notes = {"pictures": pictures, "objects": objects}
+        rows = []
+        for name, method in HOST_TASKS.items():
+            repeats = args.repeats if name.startswith("import") else max(args.repeats, pictures)
+            (times,) = alternate([host], repeats, method=method)
+            rows.append(_row(name, times, args, notes=notes if not rows else {}))
+    return rows
+
+
+def ops(args):
+    """Single operations, beside torchvision's kernels."""
+    makers = [lambda: Side("benchmarks.operators:Ours", environment=environment(args))]
+    if peer_is_there(args):
+        makers.append(lambda: Side("benchmarks.operators:Torchvision"))
+    rows = []
+    with sides(*makers) as started:
+        known = [set(side.call("names")) for side in started]
+        for name in started[0].call("names"):
+            chosen = [side for side, names in zip(started, known, strict=True) if name in names]
+            for side in chosen:
+                side.time("run", name), side.time("run", name)
+            rounds = [[side.time("run", name) for side in chosen] for _ in range(args.repeats)]
+            times = [list(column) for column in zip(*rounds, strict=True)]
+            notes = {}
+            if len(chosen) == 2:
+                notes["ratio to torchvision"] = statistics.median(a / b for a, b in rounds)
+                rows.append(_row(f"{name}, torchvision", times[1], args))
+            rows.append(_row(name, times[0], args, notes=notes))
+    return rows
+
+
+def memory(args):
+    """Resident memory over many detections and training steps of a small model."""
+    rows = []
+    for task in ("Detection", "Training"):
+        with sides(lambda t=task: Side("benchmarks.growth:Endurance", {"task": t}, environment(args))) as (side,):
+            tenth = max(1, args.runs // 10)
+            resident = [side.call("resident", tenth)]
+            times = []
+            for _ in range(9):
+                times.append(side.time("resident", tenth) / tenth)
+                resident.append(side.call("resident", 0))
+            notes = {f"MiB after {(i + 1) * tenth}": value for i, value in enumerate(resident)}
+            rows.append(_row(f"memory, {task}", times, args, peak_mib=side.peak_mib(), notes=notes))
+    return rows
+
+
+def growth(args):
+    """Time against image area, batch, classes, proposals and objects."""
+    found = measure_growth(environment(args), args.repeats)
+    if args.figure:
+        draw_growth(found, args.figure)
+    return [
+        _row(f"{name} {value}", [seconds], args) for name, points in found.items() for value, seconds in points
+    ]
+
+
+def everything(args):
+    """All of the above, with ResNet-101 and the sizes that the documents quote."""
+    rows = data(args) + ops(args) + memory(args) + growth(args)
+    for backbone in ("resnet50", "resnet101"):
+        rows += detect(_changed(args, backbone=backbone, image_size=(1024, 1024), batch=1))
+    rows += detect(_changed(args, backbone="resnet50", image_size=(512, 512), batch=1))
+    rows += train(_changed(args, backbone="resnet50", image_size=(512, 512), batch=2))
+    return rows
+
+
+def _changed(args, **values):
+    return argparse.Namespace(**vars(args) | values)
+
+
+def _row(name, seconds, args, **more):
+    return Row(name, seconds, settings=settings(args) | {"backend": args.backend}, **more)
+
+
+COMMANDS = {"data": data, "ops": ops, "detect": detect, "train": train, "memory": memory, "growth": growth,
+            "all": everything}  # fmt: skip
+
+
+def size(text):
+    """`"1024"` or `"832x1344"` as (height, width)."""
+    sides = [int(side) for side in text.split("x")]
+    return (sides[0], sides[-1])
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=COMMANDS, help="what to measure")
+    parser.add_argument("--backend", choices=("tensorflow", "jax", "torch"), help="of Keras",
+                        default=os.environ.get("KERAS_BACKEND", "tensorflow"))  # fmt: skip
+    parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32")
+    parser.add_argument("--image-size", type=size, default=(1024, 1024), metavar="SIDE or HEIGHTxWIDTH",
+                        help="pixels, multiples of 64; default 1024")  # fmt: skip
+    parser.add_argument("--batch", type=int, default=1, help="images at once")
+    parser.add_argument("--backbone", choices=("resnet50", "resnet101"), default="resnet50")
+    parser.add_argument("--repeats", type=int, default=5, help="counted times of each thing")
+    parser.add_argument("--runs", type=int, default=1000, help="detections and steps of `memory`")
+    parser.add_argument("--images", help="`data`: folder of pictures; with --annotations")
+    parser.add_argument("--annotations", help="`data`: COCO's file for them; without, pictures are made")
+    parser.add_argument("--figure", help="`growth`: PNG file to draw")
+    parser.add_argument("--no-peer", dest="peer", action="store_false", help="leave torchvision out")
+    parser.add_argument("--json", metavar="FILE", help="write the rows there too")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse(argv)
+    print(f"{machine()}\n{versions()}\n")
+    rows = COMMANDS[args.command](args)
+    show(rows)
+    if args.json:
+        write(rows, args.json)
+
+
+if __name__ == "__main__":
+    main()
