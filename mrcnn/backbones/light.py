@@ -3,7 +3,6 @@
 from keras import layers
 
 from ..layers.batch_norm import norm_layer
-from ..layers.conv_norm import ConvNorm
 
 WIDTHS = {2: 32, 3: 64, 4: 128, 5: 256}
 
@@ -47,8 +46,8 @@ def _conv_norm_relu(x, width, kernel_size, strides, name, **options):
 
 
 def _conv_norm(x, width, kernel_size, strides, name, train_bn, norm):
-    conv = layers.Conv2D(
+    x = layers.Conv2D(
         width, kernel_size, strides=strides, padding="same", use_bias=False,
         kernel_initializer="he_normal", name=name,
-    )
-    return ConvNorm(conv, norm_layer(norm, train_bn, name + "_bn", width), name=name + "_normalised")(x)
+    )(x)
+    return norm_layer(norm, train_bn, name + "_bn", width)(x)

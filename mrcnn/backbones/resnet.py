@@ -7,7 +7,6 @@ The stride sits in the first 1x1 convolution of a stage, every convolution has a
 from keras import layers
 
 from ..layers.batch_norm import norm_layer
-from ..layers.conv_norm import ConvNorm
 
 BLOCKS_IN_STAGE_4 = {"resnet50": 6, "resnet101": 23}
 
@@ -36,8 +35,8 @@ def resnet_graph(input_image, architecture, stage5=False, train_bn=True, norm="b
         )
     options = {"train_bn": train_bn, "norm": norm}
     x = layers.ZeroPadding2D((3, 3))(input_image)
-    conv = layers.Conv2D(64, (7, 7), strides=(2, 2), name="conv1")
-    x = ConvNorm(conv, norm_layer(norm, train_bn, "bn_conv1", 64), name="conv1_normalised")(x)
+    x = layers.Conv2D(64, (7, 7), strides=(2, 2), name="conv1")(x)
+    x = norm_layer(norm, train_bn, "bn_conv1", 64)(x)
     x = layers.Activation("relu")(x)
     c1 = layers.MaxPooling2D((3, 3), strides=(2, 2), padding="same")(x)
     c2 = _stage(c1, 2, blocks=3, strides=(1, 1), **options)
@@ -81,10 +80,10 @@ def _bottleneck(x, kernel_size, filters, stage, block, strides, **options):
 
 
 def _conv_norm(x, filters, kernel_size, name, strides, use_bias, train_bn, norm):
-    conv = layers.Conv2D(
+    x = layers.Conv2D(
         filters, kernel_size, strides=strides, padding="same", use_bias=use_bias, name="res" + name
-    )
-    return ConvNorm(conv, norm_layer(norm, train_bn, "bn" + name, filters), name=f"res{name}_normalised")(x)
+    )(x)
+    return norm_layer(norm, train_bn, "bn" + name, filters)(x)
 
 
 def _join(branch, shortcut, stage, block):

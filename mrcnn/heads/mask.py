@@ -4,7 +4,6 @@ import keras
 from keras import layers, ops
 
 from ..layers.batch_norm import norm_layer
-from ..layers.conv_norm import ConvNorm
 from ..ops.backend import supports_jit
 from ..ops.sampling import on_used_rows
 
@@ -35,13 +34,14 @@ class MaskHead(layers.Layer):
         self.train_bn = train_bn
         self.norm = norm
         self.supports_jit = supports_jit("on_used_rows")
+        # Convolution and normalisation by turns: the weights lie in the order of Matterport's files.
         self.hidden = [
-            ConvNorm(
+            layer
+            for index in CONVOLUTIONS
+            for layer in (
                 layers.Conv2D(channels, 3, padding="same", name=f"mrcnn_mask_conv{index}"),
                 norm_layer(norm, train_bn, f"mrcnn_mask_bn{index}", channels),
-                name=f"mrcnn_mask_conv{index}_normalised",
             )
-            for index in CONVOLUTIONS
         ]
         self.deconv = layers.Conv2DTranspose(
             channels, 2, strides=2, activation="relu", name="mrcnn_mask_deconv"
@@ -69,8 +69,8 @@ class MaskHead(layers.Layer):
         return ops.cast(x, "float32")
 
     def _masks(self, x, training):
-        for layer in self.hidden:
-            x = ops.relu(layer(x, training=training))
+        for conv, bn in zip(self.hidden[::2], self.hidden[1::2], strict=True):
+            x = ops.relu(bn(conv(x), training=training))
         return self.mask(self.deconv(x))
 
     def compute_output_spec(self, pooled, used=None, training=None):

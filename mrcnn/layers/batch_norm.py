@@ -1,7 +1,6 @@
 """Normalisation layers of the backbones and heads."""
 
 import keras
-from keras import ops
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -24,17 +23,6 @@ class BatchNorm(keras.layers.BatchNormalization):
         if self.train_bn is not None:
             training = self.train_bn
         return super().call(inputs, training=training, mask=mask)
-
-    def is_fixed(self, training):
-        """Whether a call with this `training` normalises with the moving statistics."""
-        if self.train_bn is not None:
-            training = self.train_bn
-        return not (training and self.trainable)
-
-    def scale_and_shift(self):
-        """The fixed normalisation of x as `scale * x + shift`, `[channels]` each, in the variables' precision."""
-        scale = self.gamma * ops.rsqrt(self.moving_variance + self.epsilon)
-        return scale, self.beta - self.moving_mean * scale
 
     def get_config(self):
         return {**super().get_config(), "train_bn": self.train_bn}
