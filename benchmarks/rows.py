@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import statistics
-import sys
 from dataclasses import asdict, dataclass, field
 
 PACKAGES = ("mrcnn", "keras", "tensorflow", "jax", "torch", "torchvision", "numpy", "opencv-python")
@@ -78,7 +77,7 @@ def machine():
     return described | {"processor": values.get("model name", "unknown"), "vectors": " ".join(vectors)}
 
 
-def show(rows, file=sys.stdout):
+def show(rows, file=None):
     """Prints the rows as a Markdown table, their parts and notes below."""
     cells = [COLUMNS] + [[_cell(row.as_dict()[column]) for column in COLUMNS] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
