@@ -98,6 +98,7 @@ def test_balloon_via_one_and_two(tmp_path, coco_weights):
     assert [reader.read()[0] for _ in range(4)] == [True, True, True, False]
 
 
+@pytest.mark.longest
 def test_nucleus_mask_folders_with_imgaug_first(tmp_path, coco_weights):
     project = Project("nucleus", tmp_path, "samples/nucleus")
     project_data.write_mask_folders(tmp_path / "dsb" / "stage1_train", 6)
@@ -112,6 +113,7 @@ def test_nucleus_mask_folders_with_imgaug_first(tmp_path, coco_weights):
     assert all(is_drawn(table.parent / f"{name}.png") for name in ("00000000", "00000001"))
 
 
+@pytest.mark.longest
 def test_litter_coco_format(tmp_path, coco_weights):
     project = Project("cig_butts", tmp_path)
     os.link(coco_weights, tmp_path / "mask_rcnn_coco.h5")
@@ -124,6 +126,7 @@ def test_litter_coco_format(tmp_path, coco_weights):
     assert len(project.files("found_*.jpg")) == 2
 
 
+@pytest.mark.longest
 def test_drugs_labelme_label_png_and_yaml(tmp_path, coco_weights):
     pytest.importorskip("yaml", reason="PyYAML is not installed")
     project = Project("drugs", tmp_path)
@@ -136,6 +139,7 @@ def test_drugs_labelme_label_png_and_yaml(tmp_path, coco_weights):
     assert all((tmp_path / f"{name}.png").stat().st_size for name in ("truth", "found", "precision_recall"))
 
 
+@pytest.mark.longest
 def test_cells_sixteen_bit(tmp_path, coco_weights):
     project = Project("cells", tmp_path)
     os.link(coco_weights, tmp_path / "mask_rcnn_coco.h5")
@@ -156,6 +160,7 @@ def test_cells_sixteen_bit(tmp_path, coco_weights):
         assert is_drawn(tmp_path / f"difference_{number}.png")
 
 
+@pytest.mark.longest
 def test_steel_pixel_lists_one_channel_and_inspection(tmp_path, coco_weights):
     project = Project("steel", tmp_path)
     os.link(coco_weights, tmp_path / "mask_rcnn_coco.h5")

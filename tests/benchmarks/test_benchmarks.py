@@ -115,7 +115,7 @@ def benchmark(tmp_path, *args):
 @pytest.mark.parametrize(("command", "expected"), [
     ("detect", ["detect"]),
     ("train", ["train"]),
-    ("memory", ["memory, Detection", "memory, Training"]),
+    pytest.param("memory", ["memory, Detection", "memory, Training"], marks=pytest.mark.longest),
 ])  # fmt: skip
 def test_command(tmp_path, command, expected):
     printed, rows = benchmark(tmp_path, command, "--image-size", "128", "--runs", "20", "--no-peer")
@@ -131,6 +131,7 @@ def test_data_command(tmp_path):
     assert "load_image_gt, mini masks, flip" in [row["name"] for row in rows]
 
 
+@pytest.mark.longest
 @pytest.mark.slow
 def test_ops_command(tmp_path):
     _, rows = benchmark(tmp_path, "ops", "--no-peer")

@@ -22,12 +22,12 @@ from tests.small import SmallConfig, SmallDataset
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _needs(backend):
+def _needs(backend, *marks):
     missing = importlib.util.find_spec(backend) is None
-    return pytest.param(backend, marks=pytest.mark.skipif(missing, reason=f"{backend} is not installed"))
+    return pytest.param(backend, marks=[pytest.mark.skipif(missing, reason=f"{backend} is not installed"), *marks])
 
 
-BACKENDS = [_needs("tensorflow"), _needs("jax")]
+BACKENDS = [_needs("tensorflow"), _needs("jax", pytest.mark.longest)]
 
 
 def _with_two_devices(backend, task, path):

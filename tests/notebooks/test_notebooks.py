@@ -102,6 +102,7 @@ def test_runs(name, folder):
         assert list((folder / "logs").glob("shapes*/mask_rcnn_shapes_0002.h5"))
 
 
+@pytest.mark.longest
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["demo", "inspect_model", "evaluate_model"])
 def test_runs_without_weights(name, tmp_path):

@@ -37,7 +37,8 @@ def test_shapes_from_random_weights(tmp_path):
 COCO = ["--year", "2017", "--backbone", "light", "--image-size", "192", "--batch", "2", "--steps", "15"]
 
 
-def test_coco_trains_resumes_evaluates_and_detects(test_data, tmp_path, capsys):
+def test_coco_trains_resumes_evaluates_and_detects(test_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(coco.CocoConfig, "VALIDATION_STEPS", 2)
     data = [*COCO, "--dataset", str(test_data / "coco_mini"), "--logs", str(tmp_path / "logs")]
     coco.main(["train", *data, "--model", "none", "--epochs", "1", "--limit", "4", "--out", str(tmp_path / "one")])
     first = metrics(tmp_path / "one")["history"]["loss"]
