@@ -44,7 +44,7 @@ class PyramidROIAlign(keras.layers.Layer):
         self.pool_shape = tuple(int(side) for side in pool_shape)
         self.sampling = sampling
         self.sampling_ratio = int(sampling_ratio)
-        self.supports_jit = sampling == "aligned" or supports_jit("crop_and_resize")
+        self.supports_jit = supports_jit("roi_align" if sampling == "aligned" else "crop_and_resize")
 
     def call(self, inputs):
         boxes, image_meta, *features = inputs

@@ -78,18 +78,11 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2)
     """
     if sampling_ratio < 1:
         raise ValueError(f"sampling_ratio is {sampling_ratio}, expected at least 1 (the usual value is 2).")
-    levels = ops.cast(levels, "int32")
-    base, height, width = level_geometry(features, levels)
+    boxes_px = ops.stop_gradient(ops.cast(boxes_px, "float32"))
     pairs = [stride if isinstance(stride, tuple | list) else (stride, stride) for stride in strides]
-    stride_y, stride_x = (
-        ops.take(ops.stack([ops.cast(pair[axis], "float32") for pair in pairs]), levels, axis=0)
-        for axis in range(2)
-    )
-    strides = ops.stack([stride_y, stride_x, stride_y, stride_x], axis=-1)
-    boxes = ops.stop_gradient(ops.cast(boxes_px, "float32") / strides) - 0.5
-    y_taps = mean_taps(boxes[..., 0], boxes[..., 2], height, pool_shape[0], sampling_ratio)
-    x_taps = mean_taps(boxes[..., 1], boxes[..., 3], width, pool_shape[1], sampling_ratio)
-    return gather_taps(flatten_levels(features), base, width, y_taps, x_taps)
+    pairs = [[ops.stop_gradient(ops.cast(stride, "float32")) for stride in pair] for pair in pairs]
+    levels = ops.cast(levels, "int32")
+    return kernel("roi_align")(list(features), boxes_px, levels, pairs, tuple(pool_shape), sampling_ratio)
 
 
 def level_geometry(features, levels):

@@ -83,7 +83,7 @@ def test_crop_like_the_oracle(implementation, shape):
 
 
 @pytest.mark.parametrize("shape, samples", [((7, 7), 2), ((2, 3), 1), ((1, 1), 3)])
-def test_aligned_like_the_oracle(shape, samples):
+def test_aligned_like_the_oracle(implementation, shape, samples):
     pyramid, strides = _pyramid(), (4, 8, 16, 32)
     boxes_px = BOXES * np.array([64, 96, 64, 96], "float32")
     pooled = _numpy(roi_ops.roi_align(pyramid, boxes_px, LEVELS, strides, shape, samples))
@@ -93,7 +93,7 @@ def test_aligned_like_the_oracle(shape, samples):
         np.testing.assert_allclose(pooled[b, r], expected, atol=2e-5)
 
 
-def test_aligned_reads_a_plane_exactly():
+def test_aligned_reads_a_plane_exactly(implementation):
     """On a linear picture the mean over a cell inside the map is the value at its centre."""
     y, x = np.mgrid[:16, :16].astype("float32") + 0.5
     plane = (2 * y + 3 * x)[None, ..., None]

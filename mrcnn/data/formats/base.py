@@ -1,5 +1,6 @@
 """What the loaders of annotation formats share: finding files, numbering classes, saying what was left out."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -187,3 +188,22 @@ def find_image(folder, names):
             if candidate.is_file():
                 return candidate
     return None
+
+
+def image_paths(folder, names, path):
+    """Paths of the files `names` of the annotation file `path`, as a list of text.
+
+    Raises:
+        FileNotFoundError: the folder or some of the files do not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"Image folder {folder} does not exist: correct images_dir.")
+    # One look at the folder is much faster than one at each of its files.
+    present = {entry.name for entry in os.scandir(folder)}
+    paths = [folder / name if name in present else find_image(folder, [name]) for name in names]
+    missing = [name for name, found in zip(names, paths, strict=True) if found is None]
+    if missing:
+        raise FileNotFoundError(f"{len(missing)} of the {len(names)} images in {path} are not in {folder}, "
+                                f"first {missing[0]}: complete the folder or take them out of the file.")
+    return [str(found) for found in paths]

@@ -1,13 +1,12 @@
 """Any data set in COCO's JSON format."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from ..dataset import Dataset
 from ..report import image_info_of, logger
-from .base import find_image, wanted_names
+from .base import image_paths, wanted_names
 from .coco_annotations import read_coco_json
 
 
@@ -150,22 +149,3 @@ def categories_named(categories, class_names, path):
                              "or the file.")
         chosen += named
     return chosen
-
-
-def image_paths(folder, names, path):
-    """Paths of the files `names` of the annotation file `path`, as a list of text.
-
-    Raises:
-        FileNotFoundError: the folder or some of the files do not exist.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"Image folder {folder} does not exist: correct images_dir.")
-    # One look at the folder is much faster than one at each of its files.
-    present = {entry.name for entry in os.scandir(folder)}
-    paths = [folder / name if name in present else find_image(folder, [name]) for name in names]
-    missing = [name for name, found in zip(names, paths, strict=True) if found is None]
-    if missing:
-        raise FileNotFoundError(f"{len(missing)} of the {len(names)} images in {path} are not in {folder}, "
-                                f"first {missing[0]}: complete the folder or take them out of the file.")
-    return [str(found) for found in paths]

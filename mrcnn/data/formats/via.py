@@ -6,8 +6,7 @@ import numpy as np
 
 from ..image_header import read_header
 from ..report import image_info_of, logger
-from .base import FormatDataset, wanted_names
-from .coco import image_paths
+from .base import FormatDataset, image_paths, wanted_names
 from .via_annotations import read_via, region_classes
 from .via_shapes import shape_box, shape_mask
 

@@ -4,9 +4,10 @@ from contextlib import nullcontext
 
 import tensorflow as tf
 
-# A layer that contains one of these tells Keras not to compile its model with XLA: it has no crop, and its
-# version of the suppression is slower than the generic one and takes the later of equal scores first.
-WITHOUT_XLA = ("crop_and_resize", "nms", "on_used_rows")
+# A layer that contains one of these tells Keras not to compile its model with XLA: it has no crop and no rows
+# without a fixed number, and its version of the suppression is slower than the generic one and takes the later of
+# equal scores first.
+WITHOUT_XLA = ("crop_and_resize", "roi_align", "nms", "on_used_rows")
 
 # Feature dtypes that the native crop reads without a copy.
 _NATIVE_CROP_DTYPES = (tf.float32, tf.float16)
@@ -51,18 +52,50 @@ def crop_and_resize(features, boxes, levels, pool_shape):
     """See `generic.crop_and_resize`. 3 times faster with its gradient for 7x7 cells, 5 times for 14x14, since
     no level is copied: each one is cropped for the boxes that belong to it.
     """
+
+    def crop(level, feature, boxes, image):
+        return tf.image.crop_and_resize(_native_dtype(feature), boxes, image, pool_shape)
+
+    return _level_by_level(crop, features, boxes, levels)
+
+
+def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio):
+    """See `generic.roi_align`. 3 times faster: the native crop takes the samples, a pooling averages them.
+
+    The crop is 0 outside the map, where the RoIAlign takes the border's value for one cell more: each level gets a
+    border of one repeated cell.
+    """
+
+    def align(level, feature, boxes, image):
+        edges = boxes / tf.stack([*strides[level], *strides[level]]) - 0.5
+        half_step = (edges[:, 2:] - edges[:, :2]) / (2.0 * sampling_ratio * tf.constant(pool_shape, tf.float32))
+        # The crop spans from the first to the last sample, in units of the bordered map.
+        last = tf.cast(tf.shape(feature)[1:3], tf.float32) + 1.0
+        samples = tf.concat([(edges[:, :2] + half_step + 1.0) / last, (edges[:, 2:] - half_step + 1.0) / last], axis=1)
+        bordered = tf.pad(_native_dtype(feature), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+        grid = [side * sampling_ratio for side in pool_shape]
+        crops = tf.image.crop_and_resize(bordered, samples, image, grid)
+        return tf.nn.avg_pool2d(crops, sampling_ratio, sampling_ratio, "VALID")
+
+    return _level_by_level(align, features, boxes_px, levels)
+
+
+def _native_dtype(feature):
+    return feature if feature.dtype in _NATIVE_CROP_DTYPES else tf.cast(feature, tf.float32)
+
+
+def _level_by_level(pool, features, boxes, levels):
+    """`pool(level, feature, boxes [n, 4], image numbers [n])` for the boxes of each level, as `[B, R, ...]`."""
     batch, count = tf.shape(boxes)[0], tf.shape(boxes)[1]
-    dtype, channels = features[0].dtype, features[0].shape[-1]
     image = tf.repeat(tf.range(batch), count)
     boxes, levels = tf.reshape(boxes, (-1, 4)), tf.reshape(levels, (-1,))
-    rows, crops = [], []
+    rows, pooled = [], []
     for level, feature in enumerate(features):
         here = tf.reshape(tf.where(levels == level), (-1,))
-        feature = feature if dtype in _NATIVE_CROP_DTYPES else tf.cast(feature, tf.float32)
-        crop = tf.image.crop_and_resize(feature, tf.gather(boxes, here), tf.gather(image, here), pool_shape)
         rows.append(tf.cast(here, tf.int32))
-        crops.append(tf.cast(crop, dtype))
-    return tf.reshape(tf.dynamic_stitch(rows, crops), (batch, count, *pool_shape, channels))
+        pooled.append(tf.cast(pool(level, feature, tf.gather(boxes, here), tf.gather(image, here)), feature.dtype))
+    together = tf.dynamic_stitch(rows, pooled)
+    return tf.reshape(together, (batch, count, *pooled[0].shape[1:]))
 
 
 def on_used_rows(function, rows, used):
