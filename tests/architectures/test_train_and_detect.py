@@ -1,6 +1,8 @@
 """A person's way through the package: train, stop, go on, detect, evaluate."""
 
+import contextlib
 import os
+from unittest import mock
 
 import keras
 import numpy as np
@@ -9,18 +11,35 @@ import pytest
 from mrcnn import MaskRCNN
 from mrcnn.engine.callbacks import NonFiniteLossError
 from mrcnn.evaluation import MeanAPCallback, evaluate
+from mrcnn.layers.proposal import ProposalLayer
 from tests.small import SIDE, SmallConfig, SmallDataset
 
 LOSSES = ["loss", "rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss"]
 
 
+@contextlib.contextmanager
+def counted_traces():
+    """A list that grows by one each time a graph with proposals is traced."""
+    seen, original = [], ProposalLayer.call
+    with mock.patch.object(ProposalLayer, "call", lambda layer, inputs: seen.append(layer) or original(layer, inputs)):
+        yield seen
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A model after two epochs with validation, its history and its folder."""
+    """A model after two epochs with validation, its history and its folder.
+
+    `history.traces` is how often a graph was traced until the end of each step.
+    """
     keras.utils.set_random_seed(1)
     folder = tmp_path_factory.mktemp("logs")
     model = MaskRCNN("training", SmallConfig(), folder)
-    history = model.train(SmallDataset(), SmallDataset(4), learning_rate=1e-3, epochs=2, layers="all", verbose=0)
+    by_step = []
+    with counted_traces() as traces:
+        steps = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: by_step.append(len(traces)))
+        history = model.train(SmallDataset(), SmallDataset(4), learning_rate=1e-3, epochs=2, layers="all", verbose=0,
+                              custom_callbacks=[steps])  # fmt: skip
+    history.traces = by_step
     return model, history, folder
 
 
@@ -31,6 +50,13 @@ class TestTraining:
         for name in LOSSES:
             for key in (name, f"val_{name}"):
                 assert len(history.history[key]) == 2 and np.all(np.isfinite(history.history[key]))
+
+    def test_a_graph_is_not_traced_again_within_an_epoch(self, trained):
+        """Pictures have one object or two by turns."""
+        traces = trained[1].traces
+        assert len(traces) == 2 * SmallConfig.STEPS_PER_EPOCH
+        # The first step or two: a backend may trace again when the optimizer has its state.
+        assert traces[1] == traces[2] and traces[3:] == [traces[3]] * 3
 
     def test_total_is_the_sum_of_the_losses_and_the_weight_decay(self, trained):
         logs = trained[1].history
@@ -117,6 +143,15 @@ class TestDetection:
             assert np.all(np.diff(result["scores"]) <= 0) and np.all(result["class_ids"] > 0)
             limits = np.array([*image.shape[:2]] * 2)
             assert np.all(result["rois"] >= 0) and np.all(result["rois"] <= limits)
+
+    def test_a_graph_is_traced_once_for_all_pictures(self, trained):
+        model = trained[0].inference_twin()
+        rng = np.random.default_rng(0)
+        model.detect([rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8)])
+        with counted_traces() as traces:
+            for height, width, count in ((40, 64, 1), (64, 30, 3), (100, 90, 5)):
+                model.detect([rng.integers(0, 255, (height, width, 3), np.uint8) for _ in range(count)])
+        assert not traces
 
     def test_a_batch_gives_what_single_images_give(self, trained):
         model, dataset = trained[0].inference_twin(), SmallDataset(3)
