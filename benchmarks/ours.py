@@ -109,7 +109,7 @@ class Detection(Task):
             ("box head", head_inputs[:1], scores),
             ("detection", self._inputs_of("mrcnn_detection"), [keras_model.get_layer("mrcnn_detection").output]),
             ("RoIAlign of masks", self._inputs_of("roi_align_mask"), head_inputs[1:]),
-            ("mask head", head_inputs[1:], [keras_model.get_layer("mrcnn_mask").output]),
+            ("mask head", self._inputs_of("mrcnn_masks"), [keras_model.get_layer("mrcnn_mask").output]),
         ):
             self._parts[name] = self._piece(tensors, start, end)
         outputs = [keras.ops.convert_to_numpy(tensors[id(keras_model.outputs[i])]) for i in (0, 3)]
