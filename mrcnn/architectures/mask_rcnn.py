@@ -111,7 +111,8 @@ def training_graph(parts, config):
     rois = layers.Identity(name="output_rois")(rois)
     class_logits, _, deltas = classify(parts, config, rois, pyramid)         # [B, R, C] [B, R, C] [B, R, C, 4]
     positives = target_masks.shape[1]
-    mask_logits = segment(parts, config, rois[:, :positives], pyramid)       # [B, N, M, M, C]
+    positive = class_ids[:, :positives] > 0                                  # [B, N]
+    mask_logits = segment(parts, config, rois[:, :positives], positive, pyramid)  # [B, N, M, M, C]
 
     # === Losses ===
     active = parts.image_meta[:, -config.NUM_CLASSES :]                      # [B, C]
@@ -142,7 +143,7 @@ def inference_graph(parts, config):
 
     # === Stage 3: which pixels? ===
     found = detections[..., 4] > 0                                           # [B, D]
-    mask_logits = segment(parts, config, detections[..., :4], pyramid, used=found)  # [B, D, M, M, C]
+    mask_logits = segment(parts, config, detections[..., :4], found, pyramid)  # [B, D, M, M, C]
     masks = layers.Activation("sigmoid", name="mrcnn_mask", dtype="float32")(mask_logits)
     outputs = [detections, probs, deltas, masks, proposals, rpn_probs, rpn_deltas]
     return InferenceModel([parts.image, parts.image_meta], outputs, name="mask_rcnn")
@@ -158,8 +159,8 @@ def classify(parts, config, rois, pyramid):
     return logits, probs, layers.Identity(name="mrcnn_bbox", dtype="float32")(deltas)
 
 
-def segment(parts, config, rois, pyramid, used=None):
-    """Mask logits of each region for each class; of the used ones only, where that saves time."""
+def segment(parts, config, rois, used, pyramid):
+    """Mask logits of each region that is used, for each class."""
     pooled = PyramidROIAlign(                                                # [B, R, 14, 14, depth]
         (config.MASK_POOL_SIZE, config.MASK_POOL_SIZE), config.ROI_ALIGN, name="roi_align_mask"
     )([rois, parts.image_meta, *pyramid[:4]])

@@ -114,7 +114,7 @@ def benchmark(tmp_path, *args):
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "expected"), [
     ("detect", ["detect"]),
-    ("train", ["train"]),
+    pytest.param("train", ["train"], marks=pytest.mark.longest),
     pytest.param("memory", ["memory, Detection", "memory, Training"], marks=pytest.mark.longest),
 ])  # fmt: skip
 def test_command(tmp_path, command, expected):
@@ -125,6 +125,7 @@ def test_command(tmp_path, command, expected):
         assert rows[0]["ratio_to_floor"] > 0.5 and {"host", "backbone", "proposals", "pasting"} <= set(rows[0]["parts"])
 
 
+@pytest.mark.longest
 @pytest.mark.slow
 def test_data_command(tmp_path):
     _, rows = benchmark(tmp_path, "data", "--image-size", "256")

@@ -86,6 +86,7 @@ class TestFirstStep:
 
 @pytest.mark.jax
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_train_resume_and_detect(backend, tmp_path):
     printed = _with_two_devices(backend, "whole_run", tmp_path)
