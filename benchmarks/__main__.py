@@ -50,9 +50,9 @@ def detect(args):
     with sides(lambda: Side("benchmarks.ours:Detection", settings(args), environment(args))) as (ours,):
         first = ours.time()
         (times,) = alternate([ours], args.repeats, warm_up=1)
+        found, peak = ours.call("found"), ours.peak_mib()
         floor = ours.call("floor", args.repeats)
         (again,) = alternate([ours], args.repeats, warm_up=1)
-        found, peak = ours.call("found"), ours.peak_mib()
         parts = _parts(ours, args.repeats)
     notes = {
         "first detect, s": first,
@@ -74,9 +74,10 @@ def train(args):
     with sides(lambda: Side("benchmarks.ours:Training", settings(args), environment(args))) as (ours,):
         first = ours.time()
         (times,) = alternate([ours], args.repeats, warm_up=1)
+        peak = ours.peak_mib()
         floor = ours.call("floor", args.repeats)
         (again,) = alternate([ours], args.repeats, warm_up=1)
-        parts, peak = _parts(ours, args.repeats), ours.peak_mib()
+        parts = _parts(ours, args.repeats)
     times += again
     parts["backward and update"] = statistics.median(times) - parts["forward"]
     notes = {"first step, s": first, "billions of multiplications": floor["multiplications"] * 3}

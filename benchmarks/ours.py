@@ -158,7 +158,7 @@ class Training(Task):
         self.batch = self.inputs()
 
     def run(self):
-        loss = self.model.keras_model.train_on_batch((self.batch,))
+        loss = self.model.keras_model.train_on_batch(self.batch)
         return float(np.sum(loss))
 
     def part_names(self):
@@ -167,7 +167,7 @@ class Training(Task):
 
     def run_part(self, name):
         """The forward pass alone."""
-        self.model.keras_model.test_on_batch((self.batch,))
+        self.model.keras_model.test_on_batch(self.batch)
 
     def inputs(self):
         """The arrays that the graph takes."""

@@ -110,7 +110,7 @@ class Training(Task):
         loss.backward()
         self.optimizer.step()
         self._wait()
-        return float(loss)
+        return loss.item()
 
 
 def _photograph(torch, height, width, seed):
