@@ -70,7 +70,10 @@ def detect(args):
 
 
 def train(args):
-    """A training step of all layers, with its floor; then beside torchvision doing the same work."""
+    """A training step of all layers, with its floor; then beside torchvision at equal widths.
+
+    The mask heads of the pair see different numbers of regions: torchvision adds the objects to its proposals.
+    """
     with sides(lambda: Side("benchmarks.ours:Training", settings(args), environment(args))) as (ours,):
         first = ours.time()
         (times,) = alternate([ours], args.repeats, warm_up=1)

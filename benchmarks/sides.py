@@ -1,12 +1,11 @@
 """The things that are compared, each in a process of its own.
 
-So each side has its own threads, its own memory and, where asked for, its own interpreter, and an idle side costs
-nothing while another one is timed.
+So each side has its own threads and its own memory, and an idle side costs nothing while another one is timed.
 """
 
 import contextlib
+import importlib
 import os
-import pickle
 import resource
 import subprocess
 import sys
@@ -21,15 +20,14 @@ class Side:
         task: `"module:class"`; the class is made there with `settings`, its methods are called by name.
         settings: keyword arguments of the class.
         environment: environment variables, set before anything is imported.
-        python: the interpreter; by default this one.
     """
 
-    def __init__(self, task, settings=None, environment=None, python=None):
+    def __init__(self, task, settings=None, environment=None):
         self.task = task
         listener = Listener(("localhost", 0))
         variables = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | (environment or {})
         self._process = subprocess.Popen(
-            [python or sys.executable, "-m", __name__, str(listener.address[1])], env=variables
+            [sys.executable, "-m", __name__, str(listener.address[1])], env=variables
         )
         self._connection = _accept(listener, self._process, task)
         self._ask(task, settings or {})
@@ -103,9 +101,12 @@ def alternate(contestants, repeats, warm_up=2, method="run"):
 
 def _serve(port):
     connection = Client(("localhost", port))
-    answer = _make(*connection.recv())
-    task = answer[1]
-    connection.send((answer[0], None if not answer[0] else task))
+    try:
+        task = _make(*connection.recv())
+    except Exception as error:
+        connection.send((True, f"{type(error).__name__}: {error}"))
+        return
+    connection.send((False, None))
     while True:
         try:
             question, method, args = connection.recv()
@@ -116,10 +117,7 @@ def _serve(port):
 
 def _make(path, settings):
     module, name = path.split(":")
-    try:
-        return False, getattr(__import__(module, fromlist=[name]), name)(**settings)
-    except Exception as error:
-        return True, f"{type(error).__name__}: {error}"
+    return getattr(importlib.import_module(module), name)(**settings)
 
 
 def _answer(task, question, method, args):
@@ -129,10 +127,7 @@ def _answer(task, question, method, args):
         began = time.perf_counter()
         result = getattr(task, method)(*args)
         seconds = time.perf_counter() - began
-        if question == "time":
-            return False, seconds
-        pickle.dumps(result)
-        return False, result
+        return False, seconds if question == "time" else result
     except Exception as error:
         return True, f"{type(error).__name__}: {error}"
 
