@@ -35,7 +35,8 @@ class Config:
     WORKERS = 2
 
     # --- Backbone and pyramid -----------------------------------------------------------
-    # "resnet50", "resnet101", "light", a keras.applications model's name, or a callable.
+    # "resnet50", "resnet101", "light", a keras.applications model's name, a callable, or PyTorch's "torch_resnet50",
+    # "torch_resnet101", "torch_resnext101_32x8d", "msra_resnet50", "msra_resnet101".
     BACKBONE = "resnet101"
     # Only with a callable BACKBONE: function from image shape to the [L, 2] feature shapes.
     COMPUTE_BACKBONE_SHAPE = None
@@ -45,6 +46,13 @@ class Config:
     FPN_CLASSIF_FC_LAYERS_SIZE = 1024
     # "batch" or "group" normalisation.
     NORM = "batch"
+    # Of the pyramid: "batch", "group" or "none"; of the box and mask heads the same, or None for NORM.
+    FPN_NORM = "none"
+    HEAD_NORM = None
+    # What batch normalisation adds to the variance.
+    NORM_EPSILON = 1e-3
+    # False: convolutions of pyramid and heads have no bias where a normalisation follows.
+    CONV_BIAS = True
     # None: batch norm in its normal mode. False: frozen. True: always in training mode.
     TRAIN_BN = False
 
@@ -59,17 +67,29 @@ class Config:
     RPN_ANCHOR_RATIOS = [0.5, 1, 2]
     # 1: anchors at every cell, 2: at every second one, and so on.
     RPN_ANCHOR_STRIDE = 1
+    # torchvision's rounded anchors.
+    RPN_ANCHOR_WHOLE_PIXELS = False
+    # Width (None: twice TOP_DOWN_PYRAMID_SIZE) and number of the shared 3x3 convolutions.
+    RPN_CHANNELS = None
+    RPN_CONVOLUTIONS = 1
+    # "softmax": two outputs an anchor, background and object; "sigmoid": one.
+    RPN_OBJECTNESS = "softmax"
+    # "joint": the best anchors of all levels together; "per_level": of each level, then the best of them.
+    PROPOSALS = "joint"
     RPN_NMS_THRESHOLD = 0.7
     RPN_TRAIN_ANCHORS_PER_IMAGE = 256
-    # Proposals kept by score before, and left after, non-maximum suppression.
+    # Proposals kept by score before (in each level, where PROPOSALS says so), and left after, non-maximum suppression.
     PRE_NMS_LIMIT = 6000
+    # In training; None for the same.
+    PRE_NMS_LIMIT_TRAINING = None
     POST_NMS_ROIS_TRAINING = 2000
     POST_NMS_ROIS_INFERENCE = 1000
     RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
 
     # --- Images and masks ---------------------------------------------------------------
     # "square": fit into MAX x MAX with padding. "pad64": pad sides to multiples of 64.
-    # "crop": random MIN x MIN piece, for training only. "none": images are used as they are.
+    # "crop": random MIN x MIN piece, for training only. "none": images are used as they are. "pad32": shorter side
+    # to MIN, longer at most MAX, zeros behind it to multiples of 32, as in torchvision.
     IMAGE_RESIZE_MODE = "square"
     IMAGE_MIN_DIM = 800
     IMAGE_MAX_DIM = 1024
@@ -78,6 +98,8 @@ class Config:
     IMAGE_CHANNEL_COUNT = 3
     # Subtracted from each channel; one number, or one for each channel (RGB order).
     MEAN_PIXEL = np.array([123.7, 116.8, 103.9])
+    # What the difference is divided by, likewise.
+    PIXEL_STD = 1.0
     # Ground-truth masks are kept as a small picture of what is inside the box.
     USE_MINI_MASK = True
     MINI_MASK_SHAPE = (56, 56)
@@ -86,15 +108,27 @@ class Config:
     KEEP_EMPTY_IMAGES = False
 
     # --- Second stage -------------------------------------------------------------------
-    # "matterport": one bilinear sample a bin (for its weights). "aligned": as in the paper.
+    # "matterport": one bilinear sample a bin (for its weights). "aligned": as in the paper. "unaligned": half a cell
+    # off, for weights of torchvision.
     ROI_ALIGN = "matterport"
+    # "fc": two fully connected layers. "conv": four convolutions and one fully connected layer.
+    BOX_HEAD = "fc"
     POOL_SIZE = 7
     MASK_POOL_SIZE = 14
     # Twice MASK_POOL_SIZE: the mask head doubles it.
     MASK_SHAPE = [28, 28]
     TRAIN_ROIS_PER_IMAGE = 200
     ROI_POSITIVE_RATIO = 0.33
+    # "ratio": proposals, as many negatives as keep the ratio. "fill": proposals and the objects' own boxes, negatives
+    # fill the sample, mask targets are shares of pixels instead of yes or no.
+    ROI_TARGETS = "ratio"
+    # Both box losses are quadratic below BETA. Per "positive" sample: the mean of the four deltas' losses; per
+    # "sampled" one, negatives too: their sum.
+    BBOX_LOSS_BETA = 1.0
+    BBOX_LOSS_PER = "positive"
     BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+    # Highest logarithm of a box's growth by its deltas; None sets no limit.
+    BBOX_LOG_LIMIT = None
     # False: the second stage trains on rois given as an input instead of the proposals.
     USE_RPN_ROIS = True
 
@@ -102,6 +136,11 @@ class Config:
     DETECTION_MAX_INSTANCES = 100
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_NMS_THRESHOLD = 0.3
+    # "best_class": each proposal gives one detection at most; "per_class": one of each class at most.
+    DETECTIONS = "best_class"
+    # How a mask is enlarged: "box" fills the box rounded to whole pixels; "padded" is torchvision's way, "centers"
+    # Detectron2's.
+    MASK_PASTE = "box"
 
     # --- Optimisation -------------------------------------------------------------------
     # "sgd", "adam" or "adamw".

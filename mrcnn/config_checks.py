@@ -8,7 +8,7 @@ import numbers
 
 import numpy as np
 
-RESIZE_MODES = ("square", "pad64", "crop", "none")
+RESIZE_MODES = ("square", "pad64", "pad32", "crop", "none")
 
 # The pyramid halves the image six times.
 SIZE_RULE = (
@@ -21,7 +21,18 @@ LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox
 _CHOICES = {
     "IMAGE_RESIZE_MODE": RESIZE_MODES,
     "NORM": ("batch", "group"),
-    "ROI_ALIGN": ("matterport", "aligned"),
+    "FPN_NORM": ("none", "batch", "group"),
+    "HEAD_NORM": (None, "none", "batch", "group"),
+    "ROI_ALIGN": ("matterport", "aligned", "unaligned"),
+    "RPN_OBJECTNESS": ("softmax", "sigmoid"),
+    "PROPOSALS": ("joint", "per_level"),
+    "BOX_HEAD": ("fc", "conv"),
+    "ROI_TARGETS": ("ratio", "fill"),
+    "BBOX_LOSS_PER": ("positive", "sampled"),
+    "DETECTIONS": ("best_class", "per_class"),
+    "MASK_PASTE": ("box", "padded", "centers"),
+    "CONV_BIAS": (False, True),
+    "RPN_ANCHOR_WHOLE_PIXELS": (False, True),
     "OPTIMIZER": ("sgd", "adam", "adamw"),
     "TRAIN_BN": (None, False, True),
 }
@@ -37,6 +48,7 @@ _WHOLE = {
     "TOP_DOWN_PYRAMID_SIZE": 1,
     "FPN_CLASSIF_FC_LAYERS_SIZE": 1,
     "RPN_ANCHOR_STRIDE": 1,
+    "RPN_CONVOLUTIONS": 1,
     "RPN_TRAIN_ANCHORS_PER_IMAGE": 1,
     "PRE_NMS_LIMIT": 1,
     "POST_NMS_ROIS_TRAINING": 1,
@@ -49,7 +61,13 @@ _WHOLE = {
 }
 
 # None stands for one pass over all images; a validation of 0 steps still runs one.
-_WHOLE_OR_NONE = {"STEPS_PER_EPOCH": 1, "VALIDATION_STEPS": 0, "IMAGE_MIN_DIM": 0}
+_WHOLE_OR_NONE = {
+    "STEPS_PER_EPOCH": 1,
+    "VALIDATION_STEPS": 0,
+    "IMAGE_MIN_DIM": 0,
+    "RPN_CHANNELS": 1,
+    "PRE_NMS_LIMIT_TRAINING": 1,
+}
 
 # Attribute -> (lowest, highest) number; None has no bound.
 _NUMBERS = {
@@ -59,6 +77,8 @@ _NUMBERS = {
     "ROI_POSITIVE_RATIO": (0, 1),
     "LEARNING_MOMENTUM": (0, 1),
     "WEIGHT_DECAY": (0, None),
+    "NORM_EPSILON": (0, 1),
+    "BBOX_LOSS_BETA": (0, None),
 }
 
 _FOURS = ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV")
@@ -150,6 +170,9 @@ def _sizes(settings, mode):
                 "IMAGE_RESIZE_MODE",
                 'cuts at random and is for training only; use "pad64" to detect.',
             )
+    if resize == "pad32" and not (_is_whole(minimum, 1) and _is_whole(maximum, minimum)):
+        yield _line(settings, "IMAGE_MIN_DIM", f'and IMAGE_MAX_DIM = {maximum!r} must be whole in mode "pad32", the '
+                    "second not the smaller.")
     if resize == "pad64" and minimum and minimum % 64:
         yield _line(settings, "IMAGE_MIN_DIM", f'in mode "pad64". {SIZE_RULE}')
     if settings.IMAGE_MIN_SCALE and not _is_number(settings.IMAGE_MIN_SCALE, 0, None):
@@ -165,6 +188,13 @@ def _pixels(settings, mode):
             "MEAN_PIXEL",
             f"must be one number, or one for each of IMAGE_CHANNEL_COUNT = {channels}.",
         )
+    std = _numbers_of(settings.PIXEL_STD)
+    if std is None or std.size not in (1, channels) or (std <= 0).any():
+        allowed = f"must be one number above 0, or one for each of IMAGE_CHANNEL_COUNT = {channels}."
+        yield _line(settings, "PIXEL_STD", allowed)
+    limit = settings.BBOX_LOG_LIMIT
+    if limit is not None and not (_is_number(limit, 0, None) and limit > 0):
+        yield _line(settings, "BBOX_LOG_LIMIT", "must be a number above 0, or None.")
 
 
 def _pyramid(settings, mode):

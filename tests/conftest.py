@@ -26,3 +26,9 @@ def test_data():
 def golden():
     """Folder with inputs and outputs of the peer implementation."""
     return _folder("MRCNN_GOLDEN", SHARED / "golden" / "matterport")
+
+
+@pytest.fixture(scope="session")
+def golden_torchvision():
+    """Folder with inputs and outputs of torchvision's and Detectron2's models."""
+    return _folder("MRCNN_GOLDEN_TORCHVISION", SHARED / "golden" / "torchvision")

@@ -9,55 +9,22 @@ from types import SimpleNamespace
 import keras
 from keras import layers
 
-from ..backbones.build import backbone_graph
 from ..engine.detector import Detector
+from ..engine.inference import unmold_detections
 from ..engine.keras_model import InferenceModel
 from ..engine.loss_model import LossModel
-from ..heads.box import BoxHead
-from ..heads.mask import MaskHead
-from ..heads.rpn import RPNHead
 from ..layers.anchor_target import AnchorTargetLayer
-from ..layers.anchors import AnchorLayer
 from ..layers.boxes import NormBoxes
-from ..layers.detection import DetectionLayer
-from ..layers.detection_target import DetectionTargetLayer
-from ..layers.proposal import ProposalLayer
-from ..layers.pyramid_roi_align import PyramidROIAlign
 from ..losses.layers import BoxLoss, ClassLoss, MaskLoss, RPNBoxLoss, RPNClassLoss
-from ..necks.fpn import FPN
+from .parts import box_head, detection_layer, mask_head, proposal_layer, roi_align, roi_target_layer, stage_one_parts
 
 
 def build_parts(config):
     """Every layer with weights, made once, with the image and the backbone's features they start from."""
-    height, width = config.IMAGE_SHAPE[:2] if config.IMAGE_RESIZE_MODE in ("square", "crop") else (None, None)
-    norm = {"train_bn": config.TRAIN_BN, "norm": config.NORM}
-    image = keras.Input((height, width, config.IMAGE_CHANNEL_COUNT), name="input_image")
-    return SimpleNamespace(
-        image=image,
-        image_meta=keras.Input((config.IMAGE_META_SIZE,), name="input_image_meta"),
-        features=backbone_graph(image, config.BACKBONE, config.MEAN_PIXEL, **norm),
-        fpn=FPN(config.TOP_DOWN_PYRAMID_SIZE),
-        anchors=AnchorLayer(
-            config.RPN_ANCHOR_SCALES,
-            config.RPN_ANCHOR_RATIOS,
-            config.BACKBONE_STRIDES,
-            config.RPN_ANCHOR_STRIDE,
-            name="anchors",
-        ),
-        rpn_head=RPNHead(
-            len(config.RPN_ANCHOR_RATIOS),
-            config.RPN_ANCHOR_STRIDE,
-            channels=2 * config.TOP_DOWN_PYRAMID_SIZE,
-            name="rpn_model",
-        ),
-        box_head=BoxHead(
-            config.NUM_CLASSES, config.POOL_SIZE, config.FPN_CLASSIF_FC_LAYERS_SIZE, **norm, name="mrcnn_classifier"
-        ),
-        mask_head=MaskHead(config.NUM_CLASSES, config.TOP_DOWN_PYRAMID_SIZE, **norm, name="mrcnn_masks"),
-    )
+    return SimpleNamespace(**stage_one_parts(config), box_head=box_head(config), mask_head=mask_head(config))
 
 
-def stage_one(parts, config, proposal_count):
+def stage_one(parts, config, proposal_count, pre_nms_limit):
     """Where could objects be? The pyramid, what the RPN says of every anchor, and the proposals."""
     pyramid = parts.fpn(parts.features)                                      # P2..P6, each [B, h, w, depth]
     anchors_px = parts.anchors(parts.image)                                  # [A, 4]
@@ -68,13 +35,10 @@ def stage_one(parts, config, proposal_count):
         layers.Concatenate(axis=1, name=name, dtype="float32")(list(outputs))
         for name, outputs in zip(names, zip(*by_level, strict=True), strict=True)
     )
-    proposals = ProposalLayer(                                               # [B, P, 4]
-        proposal_count,
-        config.RPN_NMS_THRESHOLD,
-        config.PRE_NMS_LIMIT,
-        config.RPN_BBOX_STD_DEV,
-        name="ROI",
-    )([rpn_probs, rpn_deltas, anchors])
+    level_logits = [logits for logits, _, _ in by_level]
+    proposals = proposal_layer(config, proposal_count, pre_nms_limit)(       # [B, P, 4]
+        [rpn_probs, rpn_deltas, anchors, anchors_px, parts.image_meta, *level_logits]
+    )
     return pyramid, anchors_px, rpn_logits, rpn_probs, rpn_deltas, proposals
 
 
@@ -82,13 +46,13 @@ def training_graph(parts, config):
     """Image and ground truth in, five loss vectors out."""
     gt_class_ids = keras.Input((config.MAX_GT_INSTANCES,), dtype="int32", name="input_gt_class_ids")
     gt_boxes_px = keras.Input((config.MAX_GT_INSTANCES, 4), name="input_gt_boxes")
-    mask_shape = config.MINI_MASK_SHAPE if config.USE_MINI_MASK else config.IMAGE_SHAPE[:2]
+    mask_shape = config.MINI_MASK_SHAPE if config.USE_MINI_MASK else parts.image.shape[1:3]
     gt_masks = keras.Input((*mask_shape, config.MAX_GT_INSTANCES), dtype="bool", name="input_gt_masks")
     inputs = [parts.image, parts.image_meta, gt_class_ids, gt_boxes_px, gt_masks]
 
     # === Stage 1: where could objects be? ===
     pyramid, anchors_px, rpn_logits, _, rpn_deltas, proposals = stage_one(
-        parts, config, config.POST_NMS_ROIS_TRAINING
+        parts, config, config.POST_NMS_ROIS_TRAINING, config.PRE_NMS_LIMIT_TRAINING or config.PRE_NMS_LIMIT
     )
     anchor_ids, anchor_labels, anchor_deltas = AnchorTargetLayer(            # [B, S] [B, S] [B, S, 4]
         config.RPN_TRAIN_ANCHORS_PER_IMAGE, config.RPN_BBOX_STD_DEV, name="rpn_targets"
@@ -100,14 +64,10 @@ def training_graph(parts, config):
         rois_px = keras.Input((config.POST_NMS_ROIS_TRAINING, 4), name="input_roi")
         inputs.append(rois_px)
         proposals = NormBoxes(name="rois_normalised")([rois_px, parts.image])
-    rois, class_ids, target_deltas, target_masks = DetectionTargetLayer(     # [B, R, 4] [B, R] [B, R, 4] [B, N, M, M]
-        config.TRAIN_ROIS_PER_IMAGE,
-        config.ROI_POSITIVE_RATIO,
-        config.MASK_SHAPE,
-        config.BBOX_STD_DEV,
-        config.USE_MINI_MASK,
-        name="proposal_targets",
-    )([proposals, gt_class_ids, normalise([gt_boxes_px, parts.image]), gt_masks])
+    gt_boxes = normalise([gt_boxes_px, parts.image])
+    rois, class_ids, target_deltas, target_masks = roi_target_layer(config)(  # [B, R, 4] [B, R] [B, R, 4] [B, N, M, M]
+        [proposals, gt_class_ids, gt_boxes, gt_masks, gt_boxes_px, parts.image_meta]
+    )
     rois = layers.Identity(name="output_rois")(rois)
     class_logits, _, deltas = classify(parts, config, rois, pyramid)         # [B, R, C] [B, R, C] [B, R, C, 4]
     positives = target_masks.shape[1]
@@ -116,11 +76,12 @@ def training_graph(parts, config):
 
     # === Losses ===
     active = parts.image_meta[:, -config.NUM_CLASSES :]                      # [B, C]
+    box_loss = {"beta": config.BBOX_LOSS_BETA, "per": config.BBOX_LOSS_PER}
     losses = [                                                               # [B] each
         RPNClassLoss(name="rpn_class_loss")([rpn_logits, anchor_ids, anchor_labels]),
-        RPNBoxLoss(name="rpn_bbox_loss")([rpn_deltas, anchor_ids, anchor_labels, anchor_deltas]),
+        RPNBoxLoss(**box_loss, name="rpn_bbox_loss")([rpn_deltas, anchor_ids, anchor_labels, anchor_deltas]),
         ClassLoss(name="mrcnn_class_loss")([class_ids, class_logits, active]),
-        BoxLoss(name="mrcnn_bbox_loss")([class_ids, target_deltas, deltas]),
+        BoxLoss(**box_loss, name="mrcnn_bbox_loss")([class_ids, target_deltas, deltas]),
         MaskLoss(name="mrcnn_mask_loss")([class_ids[:, :positives], target_masks, mask_logits]),
     ]
     return LossModel(inputs, losses, name="mask_rcnn")
@@ -129,17 +90,13 @@ def training_graph(parts, config):
 def inference_graph(parts, config):
     """Image in, detections and their masks out."""
     # === Stage 1: where could objects be? ===
-    pyramid, _, _, rpn_probs, rpn_deltas, proposals = stage_one(parts, config, config.POST_NMS_ROIS_INFERENCE)
+    pyramid, _, _, rpn_probs, rpn_deltas, proposals = stage_one(
+        parts, config, config.POST_NMS_ROIS_INFERENCE, config.PRE_NMS_LIMIT
+    )
 
     # === Stage 2: what is in them, and exactly where? ===
     _, probs, deltas = classify(parts, config, proposals, pyramid)           # [B, P, C] [B, P, C, 4]
-    detections = DetectionLayer(                                             # [B, D, 6]
-        config.DETECTION_MAX_INSTANCES,
-        config.DETECTION_MIN_CONFIDENCE,
-        config.DETECTION_NMS_THRESHOLD,
-        config.BBOX_STD_DEV,
-        name="mrcnn_detection",
-    )([proposals, probs, deltas, parts.image_meta])
+    detections = detection_layer(config)([proposals, probs, deltas, parts.image_meta])  # [B, D, 6]
 
     # === Stage 3: which pixels? ===
     found = detections[..., 4] > 0                                           # [B, D]
@@ -151,9 +108,9 @@ def inference_graph(parts, config):
 
 def classify(parts, config, rois, pyramid):
     """Class logits, class probabilities and box refinements of each region."""
-    pooled = PyramidROIAlign(                                                # [B, R, 7, 7, depth]
-        (config.POOL_SIZE, config.POOL_SIZE), config.ROI_ALIGN, name="roi_align_classifier"
-    )([rois, parts.image_meta, *pyramid[:4]])
+    pooled = roi_align(config, config.POOL_SIZE, "roi_align_classifier")(    # [B, R, 7, 7, depth]
+        [rois, parts.image_meta, *pyramid[:4]]
+    )
     logits, deltas = parts.box_head(pooled)
     probs = layers.Softmax(name="mrcnn_class", dtype="float32")(logits)
     return logits, probs, layers.Identity(name="mrcnn_bbox", dtype="float32")(deltas)
@@ -161,10 +118,17 @@ def classify(parts, config, rois, pyramid):
 
 def segment(parts, config, rois, used, pyramid):
     """Mask logits of each region that is used, for each class."""
-    pooled = PyramidROIAlign(                                                # [B, R, 14, 14, depth]
-        (config.MASK_POOL_SIZE, config.MASK_POOL_SIZE), config.ROI_ALIGN, name="roi_align_mask"
-    )([rois, parts.image_meta, *pyramid[:4]])
+    pooled = roi_align(config, config.MASK_POOL_SIZE, "roi_align_mask")(     # [B, R, 14, 14, depth]
+        [rois, parts.image_meta, *pyramid[:4]]
+    )
     return parts.mask_head(pooled, used)
+
+
+def read_result(outputs, row, original_shape, image_shape, window, config):
+    """Boxes, classes, scores and masks of the image in a row of what the graph returned."""
+    detections, masks = outputs[0][row], outputs[3][row]
+    values = unmold_detections(detections, masks, original_shape, image_shape, window, config.MASK_PASTE)
+    return dict(zip(("rois", "class_ids", "scores", "masks"), values, strict=True))
 
 
 class MaskRCNN(Detector):
@@ -179,3 +143,4 @@ class MaskRCNN(Detector):
     build_parts = staticmethod(build_parts)
     training_graph = staticmethod(training_graph)
     inference_graph = staticmethod(inference_graph)
+    read_result = staticmethod(read_result)

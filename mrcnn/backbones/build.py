@@ -3,18 +3,21 @@
 from .applications import application_graph
 from .light import light_graph
 from .resnet import BLOCKS_IN_STAGE_4, resnet_graph
+from .torch_resnet import ARCHITECTURES, torch_resnet_graph
 
 
-def backbone_graph(input_image, backbone, mean_pixel, train_bn=False, norm="batch"):
+def backbone_graph(input_image, backbone, mean_pixel, train_bn=False, norm="batch", epsilon=1e-3):
     """The four feature maps that a pyramid is built on.
 
     Args:
         input_image: `[B, H, W, channels]` molded image.
-        backbone: `"resnet50"`, `"resnet101"`, `"light"`, the name of a network in `keras.applications`, or a
-            callable `(input_image, stage5=True, train_bn=...)` that returns `[C1, C2, C3, C4, C5]`.
+        backbone: `"resnet50"`, `"resnet101"`, `"light"`, a key of `torch_resnet.ARCHITECTURES`, the name of a
+            network in `keras.applications`, or a callable `(input_image, stage5=True, train_bn=...)` that returns
+            `[C1, C2, C3, C4, C5]`.
         mean_pixel: what molding subtracted, one value a channel.
         train_bn: see `layers.batch_norm.BatchNorm`.
         norm: `"batch"` or `"group"`; a callable backbone chooses for itself.
+        epsilon: what the batch normalisations of `torch_resnet` add to the variance.
 
     Returns:
         `[C2, C3, C4, C5]` at strides 4, 8, 16 and 32.
@@ -31,6 +34,8 @@ def backbone_graph(input_image, backbone, mean_pixel, train_bn=False, norm="batc
             )
     elif backbone in BLOCKS_IN_STAGE_4:
         features = resnet_graph(input_image, backbone, stage5=True, train_bn=train_bn, norm=norm)
+    elif backbone in ARCHITECTURES:
+        features = torch_resnet_graph(input_image, backbone, train_bn=train_bn, norm=norm, epsilon=epsilon)
     elif backbone == "light":
         features = light_graph(input_image, train_bn=train_bn, norm=norm)
     else:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .image_meta import mold_image
+from .image_meta import mold_padded
 from .load import limit_instances, load_image_gt
 from .random_rois import build_detection_targets, generate_random_rois
 from .report import image_label
@@ -50,7 +50,8 @@ def load_item(
     image, meta, class_ids, boxes, masks = load_image_gt(
         dataset, config, image_id, augment, augmentation, use_mini_mask=config.USE_MINI_MASK, rng=rng
     )
-    if image.shape[0] % 64 or image.shape[1] % 64:
+    multiple = 32 if config.IMAGE_RESIZE_MODE == "pad32" else 64
+    if image.shape[0] % multiple or image.shape[1] % multiple:
         raise ValueError(
             f"{image_label(dataset, image_id)} is {image.shape[0]} x {image.shape[1]} pixels after resizing. "
             "Image size must be dividable by 2 at least 6 times: make both sides multiples of 64, or set "
@@ -87,7 +88,7 @@ def stack_images(items, config):
             f'{config.IMAGE_RESIZE_MODE!r} does not make them equal: set it to "square" or "crop", or set '
             "IMAGES_PER_GPU = GPU_COUNT = 1."
         )
-    return np.stack([mold_image(item.image, config) for item in items])
+    return np.stack([mold_padded(item.image, item.meta[7:11], config) for item in items])
 
 
 def stack_ground_truth(items, config, box_dtype):

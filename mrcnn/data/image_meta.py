@@ -39,12 +39,23 @@ def parse_image_meta(meta):
 
 
 def mold_image(images, config):
-    """Subtract the mean pixel: any dtype [..., C] -> float32 [..., C]."""
+    """Subtract the mean pixel, divide by PIXEL_STD: any dtype [..., C] -> float32 [..., C]."""
     mean = np.asarray(config.MEAN_PIXEL, dtype=np.float32)
-    return np.subtract(images, mean, dtype=np.float32, casting="unsafe")
+    molded = np.subtract(images, mean, dtype=np.float32, casting="unsafe")
+    std = np.asarray(config.PIXEL_STD, dtype=np.float32)
+    return molded if (std == 1).all() else np.divide(molded, std, out=molded)
+
+
+def mold_padded(image, window, config):
+    """`mold_image` of a resized image; in mode "pad32" what lies outside `window` (y1, x1, y2, x2) becomes 0."""
+    molded = mold_image(image, config)
+    if config.IMAGE_RESIZE_MODE == "pad32":
+        _, _, bottom, right = (int(edge) for edge in window)
+        molded[bottom:], molded[:, right:] = 0, 0
+    return molded
 
 
 def unmold_image(normalized_images, config):
-    """Add the mean pixel back: [..., C] -> uint8, rounded and held within 0 to 255."""
-    images = np.asarray(normalized_images) + np.asarray(config.MEAN_PIXEL)
+    """The inverse of `mold_image`: [..., C] -> uint8, rounded and held within 0 to 255."""
+    images = np.asarray(normalized_images) * np.asarray(config.PIXEL_STD) + np.asarray(config.MEAN_PIXEL)
     return np.clip(np.rint(images), 0, 255).astype(np.uint8)

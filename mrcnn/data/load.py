@@ -43,8 +43,8 @@ def load_image_gt(dataset, config, image_id, augment=False, augmentation=None, u
     plan = _plan(image.shape, config, rng)
     original_shape = image.shape
     image = apply_plan(image, plan)
-    rows = nearest_rows(mask.shape[0], plan.scale, plan.padding[0], plan.crop and plan.crop[0::2])
-    columns = nearest_rows(mask.shape[1], plan.scale, plan.padding[1], plan.crop and plan.crop[1::2])
+    rows = nearest_rows(mask.shape[0], plan.size[0], plan.padding[0], plan.crop and plan.crop[0::2])
+    columns = nearest_rows(mask.shape[1], plan.size[1], plan.padding[1], plan.crop and plan.crop[1::2])
     if augment:
         logger.warning("'augment' is deprecated. Use 'augmentation' instead.")
         if flip_at_random(rng):

@@ -19,7 +19,8 @@ class ResizePlan(NamedTuple):
     """What `resize_image` does to a picture of a known size. All values in pixels.
 
     size: (height, width) after scaling; window: where the picture lies in the result;
-    padding: ((top, bottom), (left, right), (0, 0)); crop: (y, x, height, width) or None.
+    padding: ((top, bottom), (left, right), (0, 0)); crop: (y, x, height, width) or None;
+    exact: enlarged pictures repeat their border and values are not rounded (mode "pad32").
     """
 
     size: tuple
@@ -27,6 +28,7 @@ class ResizePlan(NamedTuple):
     scale: float
     padding: list
     crop: tuple
+    exact: bool = False
 
 
 def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
@@ -34,6 +36,8 @@ def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode=
     no_padding = [(0, 0), (0, 0), (0, 0)]
     if mode == "none":
         return ResizePlan((height, width), (0, 0, height, width), 1, no_padding, None)
+    if mode == "pad32":
+        return _plan_by_short_side(height, width, min_dim, max_dim)
     scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
     # Very long pictures: the short side must not vanish.
     size = max(1, round(height * scale)), max(1, round(width * scale))
@@ -52,9 +56,20 @@ def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode=
             raise ValueError(f'min_dim = {min_dim}: IMAGE_RESIZE_MODE "pad64" needs a multiple of 64.')
         padding = [_pad_to(side, -(-side // PAD_MULTIPLE) * PAD_MULTIPLE) for side in size] + [(0, 0)]
     else:
-        raise ValueError(f'mode = {mode!r}; IMAGE_RESIZE_MODE is one of "none", "square", "pad64", "crop".')
+        raise ValueError(f'mode = {mode!r}; IMAGE_RESIZE_MODE is one of "square", "pad64", "pad32", "crop", "none".')
     top, left = padding[0][0], padding[1][0]
     return ResizePlan(size, (top, left, top + size[0], left + size[1]), scale, padding, None)
+
+
+def _plan_by_short_side(height, width, min_dim, max_dim):
+    if not min_dim or not max_dim:
+        raise ValueError('IMAGE_RESIZE_MODE "pad32" needs min_dim and max_dim (IMAGE_MIN_DIM, IMAGE_MAX_DIM).')
+    # In single precision as in torchvision: rounding decides whether a side that fits comes out whole.
+    short, long = np.float32(min(height, width)), np.float32(max(height, width))
+    scale = float(min(np.float32(min_dim) / short, np.float32(max_dim) / long))
+    size = max(1, int(height * scale)), max(1, int(width * scale))
+    padding = [(0, -side % 32) for side in size] + [(0, 0)]
+    return ResizePlan(size, (0, 0, *size), scale, padding, None, exact=True)
 
 
 def _without_padding(plan):
@@ -92,13 +107,15 @@ def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square
         max_dim: side of the square in mode "square"; the longer side never exceeds it.
         min_scale: scale up by at least this factor, even if `min_dim` asks for less.
         mode: "none" leaves the image, "square" pads to max_dim x max_dim, "pad64" pads both
-            sides to multiples of 64, "crop" cuts a random min_dim x min_dim piece.
+            sides to multiples of 64, "crop" cuts a random min_dim x min_dim piece. "pad32" is torchvision's way: the
+            shorter side becomes min_dim unless the longer one would exceed max_dim, zeros behind the picture fill
+            both sides to multiples of 32.
         padding: of early 2018, before there were modes: True is the mode "square", False the same without the
             padding; the crop is left out of the result then.
         rng: numpy RandomState for the crop; None draws from Python's global state.
 
     Returns:
-        image: [h, w, C], the same dtype.
+        image: [h, w, C], the same dtype; float32 in mode "pad32".
         window: (y1, x1, y2, x2) of the picture inside the result, without padding.
         scale: factor from the given to the resized image.
         padding: [(top, bottom), (left, right), (0, 0)].
@@ -112,10 +129,10 @@ def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square
 
 
 def apply_plan(image, plan):
-    """The image [H, W, C] as the plan says, in its own dtype."""
-    dtype = image.dtype
-    if plan.scale != 1:
-        image = bilinear(image, plan.size)
+    """The image [H, W, C] as the plan says, in its own dtype; float32 where the plan is exact."""
+    dtype = np.float32 if plan.exact else image.dtype
+    if image.shape[:2] != tuple(plan.size):
+        image = edge_bilinear(image, plan.size) if plan.exact else bilinear(image, plan.size)
     if plan.crop is not None:
         top, left, height, width = plan.crop
         return image[top : top + height, left : left + width].astype(dtype)
@@ -151,6 +168,17 @@ def bilinear(image, size):
         _fade_border(result, image.shape[0], limits)
         _fade_border(result.swapaxes(0, 1), image.shape[1], limits)
     return result
+
+
+def edge_bilinear(image, size):
+    """Bilinear resize of [H, W] or [H, W, C] to `size` (height, width): float32, the border pixel repeated outside.
+
+    Half-pixel centres and no smoothing when shrinking, as in PyTorch's `interpolate`.
+    """
+    import cv2
+
+    result = cv2.resize(image.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+    return result.reshape(*size, *image.shape[2:])
 
 
 def _fade_border(result, length, limits):
@@ -215,18 +243,18 @@ def resize_mask(mask, scale, padding, crop=None):
     Returns:
         [h, w, N], the same dtype.
     """
-    rows = nearest_rows(mask.shape[0], scale, padding[0], crop and (crop[0], crop[2]))
-    columns = nearest_rows(mask.shape[1], scale, padding[1], crop and (crop[1], crop[3]))
+    height, width = (max(1, round(side * scale)) for side in mask.shape[:2])
+    rows = nearest_rows(mask.shape[0], height, padding[0], crop and (crop[0], crop[2]))
+    columns = nearest_rows(mask.shape[1], width, padding[1], crop and (crop[1], crop[3]))
     return take_mask(mask, rows, columns)
 
 
-def nearest_rows(length, scale, padding=(0, 0), crop=None):
-    """Which of `length` rows each row of a resized mask shows: int [out], -1 in the padding.
+def nearest_rows(length, count, padding=(0, 0), crop=None):
+    """Which of `length` rows each row of a mask resized to `count` shows: int [out], -1 in the padding.
 
     The first and the last row stay first and last (corner to corner, unlike the image's pixel
     centres): Matterport's masks are made so.
     """
-    count = max(1, round(length * scale))
     step = (length - 1) / (count - 1) if count > 1 else 0
     rows = np.floor(np.arange(count) * step + 0.5).astype(np.int64)
     if crop:

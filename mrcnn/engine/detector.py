@@ -15,7 +15,7 @@ from .class_names import write_class_names
 from .data_parallel import BatchSharing, share_batches
 from .downloads import imagenet_weights_path
 from .host_memory import keep_freed_memory
-from .inference import mold_inputs, unmold_detections
+from .inference import mold_inputs
 from .inspection import Inspection
 from .tensorboard import TensorBoardScalars
 from .training import LAYER_CHOICES, compile_model, leaf_layers_with_weights, rate_text, set_trainable
@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 class Detector(Inspection):
     """A detector of objects, for training or for inference.
 
-    A subclass names the functions that make its graph: `build_parts(config)`, `training_graph(parts, config)` and
-    `inference_graph(parts, config)`.
+    A subclass names the functions that make its graph, `build_parts(config)`, `training_graph(parts, config)` and
+    `inference_graph(parts, config)`, and the one that reads an image's row of the outputs, `read_result(outputs, row,
+    original_shape, image_shape, window, config)`: a dict of arrays.
 
     Args:
         mode: `"training"` or `"inference"`.
@@ -263,8 +264,8 @@ class Detector(Inspection):
             verbose: 1 prints what is processed.
 
         Returns:
-            a dict an image: `rois [N, 4]` int32 pixels (y1, x1, y2, x2), `class_ids [N]` int32, `scores [N]` float32,
-            `masks [h, w, N]` bool, best score first.
+            a dict an image: `rois [N, 4]` int32 pixels (y1, x1, y2, x2) (float32 if MASK_PASTE is not "box"),
+            `class_ids [N]` int32, `scores [N]` float32, `masks [h, w, N]` bool, best score first.
 
         Raises:
             ValueError: wrong mode, or something that is not an image.
@@ -285,13 +286,9 @@ class Detector(Inspection):
                 log("molded_images", inputs[0])
                 log("image_metas", inputs[1])
             outputs = self._predict(*inputs)
-            detections, masks = outputs[0], outputs[3]
             for row, i in enumerate(dict.fromkeys(batch)):
-                shape = np.shape(images[i])
-                rois, class_ids, scores, full_masks = unmold_detections(
-                    detections[row], masks[row], shape, molded[i].shape, windows[i]
-                )
-                results[i] = {"rois": rois, "class_ids": class_ids, "scores": scores, "masks": full_masks}
+                shapes = np.shape(images[i]), molded[i].shape
+                results[i] = self.read_result(outputs, row, *shapes, windows[i], self.config)
         return results
 
     def _predict(self, molded, metas):

@@ -4,7 +4,8 @@ import numpy as np
 
 from ..data.boxes import denorm_boxes, norm_boxes
 from ..data.checks import with_channels
-from ..data.image_meta import compose_image_meta, mold_image
+from ..data.image_meta import compose_image_meta, mold_padded
+from ..data.mask_paste import paste_centers, paste_padded
 from ..data.masks import unmold_masks
 from ..data.resize import resize_image
 
@@ -35,12 +36,12 @@ def mold_inputs(images, config):
         )
         no_classes = np.zeros([config.NUM_CLASSES], dtype=np.int32)
         metas.append(compose_image_meta(0, image.shape, resized.shape, window, scale, no_classes))
-        molded.append(mold_image(resized, config).astype(np.float32))
+        molded.append(mold_padded(resized, window, config))
         windows.append(window)
     return molded, [np.asarray(meta, np.float32) for meta in metas], windows
 
 
-def unmold_detections(detections, masks, original_shape, image_shape, window):
+def unmold_detections(detections, masks, original_shape, image_shape, window, paste="box"):
     """One image's detections in the pixels of the original image.
 
     Args:
@@ -49,20 +50,47 @@ def unmold_detections(detections, masks, original_shape, image_shape, window):
         original_shape: shape of the image as it was given.
         image_shape: shape of the molded image.
         window: `(y1, x1, y2, x2)` of the image inside the molded image, pixels.
+        paste: a value of `MASK_PASTE`.
 
     Returns:
-        `rois [N, 4]` int32 pixels, `class_ids [N]` int32, `scores [N]` float32, `masks [H, W, N]` bool; boxes without
-        area are dropped.
+        `rois [N, 4]` int32 pixels (float32, not rounded, unless `paste` is "box"), `class_ids [N]` int32, `scores [N]`
+        float32, `masks [H, W, N]` bool; boxes without area are dropped.
     """
-    detections = detections[: _count(detections)]
-    class_ids = detections[:, 4].astype(np.int32)
-    masks = masks[np.arange(len(detections)), :, :, class_ids]
-    y1, x1, y2, x2 = norm_boxes(np.asarray(window), image_shape[:2])
+    boxes, class_ids, scores, slots = unmold_boxes(detections, original_shape, image_shape, window, paste)
+    masks = masks[slots, :, :, class_ids]
+    return boxes, class_ids, scores, _PASTE[paste](masks, boxes, original_shape[:2])
+
+
+def unmold_boxes(detections, original_shape, image_shape, window, paste="box"):
+    """`unmold_detections` without the masks.
+
+    Returns:
+        boxes, class ids and scores as from `unmold_detections`, and int `[N]`, the row of `detections` each came from.
+    """
+    slots = np.arange(_count(detections))
+    boxes = _ORIGINAL_BOXES[paste](detections[slots, :4], original_shape[:2], image_shape[:2], np.asarray(window))
+    solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    slots = slots[solid]
+    return boxes[solid], detections[slots, 4].astype(np.int32), detections[slots, 5].astype(np.float32), slots
+
+
+def _rounded_boxes(boxes, original_hw, image_hw, window):
+    """int32 pixels, by normalised coordinates as in Matterport's implementation."""
+    y1, x1, y2, x2 = norm_boxes(window, image_hw)
     shift, scale = np.array([y1, x1, y1, x1]), np.array([y2 - y1, x2 - x1, y2 - y1, x2 - x1])
-    boxes = denorm_boxes((detections[:, :4] - shift) / scale, original_shape[:2])
-    keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    boxes, class_ids, scores, masks = boxes[keep], class_ids[keep], detections[keep, 5], masks[keep]
-    return boxes, class_ids, scores.astype(np.float32), unmold_masks(masks, boxes, original_shape[:2])
+    return denorm_boxes((boxes - shift) / scale, original_hw)
+
+
+def _exact_boxes(boxes, original_hw, image_hw, window):
+    """float32 pixels, scaled by the ratio of the sizes, inside the image."""
+    height, width = original_hw
+    boxes = boxes * (np.tile(image_hw, 2) - 1) + [0, 0, 1, 1] - np.tile(window[:2], 2)
+    boxes = boxes * np.tile(np.array(original_hw) / (window[2:] - window[:2]), 2)
+    return np.clip(boxes, 0, [height, width, height, width]).astype(np.float32)
+
+
+_ORIGINAL_BOXES = {"box": _rounded_boxes, "padded": _exact_boxes, "centers": _exact_boxes}
+_PASTE = {"box": unmold_masks, "padded": paste_padded, "centers": paste_centers}
 
 
 def _count(detections):

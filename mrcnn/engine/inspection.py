@@ -39,7 +39,9 @@ class Inspection:
 
     def unmold_detections(self, detections, mrcnn_mask, original_image_shape, image_shape, window):
         """One image's detections in its own pixels, see `engine.inference.unmold_detections`."""
-        return unmold_detections(detections, mrcnn_mask, original_image_shape, image_shape, window)
+        return unmold_detections(
+            detections, mrcnn_mask, original_image_shape, image_shape, window, self.config.MASK_PASTE
+        )
 
     def get_anchors(self, image_shape):
         """Anchors of a molded image of `image_shape`: `[A, 4]` float32 normalised.
@@ -73,12 +75,10 @@ class Inspection:
                 log("image", image)
         # In another dtype the graph would be traced anew.
         outputs = self._predict(np.asarray(molded_images, np.float32), np.asarray(image_metas, np.float32))
-        detections, masks = outputs[0], outputs[3]
         results = []
-        for image, found, image_masks in zip(molded_images, detections, masks, strict=True):
+        for row, image in enumerate(molded_images):
             window = (0, 0, *image.shape[:2])
-            values = unmold_detections(found, image_masks, image.shape, image.shape, window)
-            results.append(dict(zip(("rois", "class_ids", "scores", "masks"), values, strict=True)))
+            results.append(self.read_result(outputs, row, image.shape, image.shape, window, self.config))
         return results
 
     def run_graph(self, images, outputs, image_metas=None):

@@ -27,7 +27,7 @@ def evaluate(model, dataset, image_ids=None, limit=None, max_detections=None, ve
         `mask_ar10`, `mask_ar100`, `mask_ar_max` (at `max_detections`), `mask_ar_small`, `mask_ar_medium`,
         `mask_ar_large`, and the same with `box_`; "images": number of images; "per_class": {name: {"box_ap",
         "box_ap50", "mask_ap", "mask_ap50", "instances"}} of the classes that have ground truth. Means leave
-        out classes without any.
+        out classes without any. A model without masks has the numbers of boxes alone.
 
     Raises:
         ValueError: no images, or detections that do not fit the dataset.
@@ -41,7 +41,8 @@ def evaluate(model, dataset, image_ids=None, limit=None, max_detections=None, ve
     annotations = []
     for image_id, result in detect_all(model, dataset, image_ids, verbose):
         annotations += truth.annotations(image_id, result)
-    return _score(truth, annotations, max_detections, verbose)
+        kinds = _kinds(result)
+    return _score(truth, annotations, kinds, max_detections, verbose)
 
 
 def evaluate_detections(results_by_image_id, dataset, max_detections=None, verbose=1, coco=None):
@@ -61,12 +62,17 @@ def evaluate_detections(results_by_image_id, dataset, max_detections=None, verbo
         max_detections = max(100, *(len(result["class_ids"]) for result in results.values()))
     truth = GroundTruth(dataset, image_ids, coco)
     annotations = [row for image_id in image_ids for row in truth.annotations(image_id, results[image_id])]
-    return _score(truth, annotations, max_detections, verbose)
+    return _score(truth, annotations, _kinds(results[image_ids[0]]), max_detections, verbose)
 
 
-def _score(truth, annotations, max_detections, verbose):
+def _kinds(result):
+    """What a model's results can be judged by."""
+    return ("box", "mask") if "masks" in result else ("box",)
+
+
+def _score(truth, annotations, kinds, max_detections, verbose):
     """The returned dict of `evaluate`."""
-    kinds = [KindStats(truth, annotations, kind, max_detections) for kind in ("box", "mask")]
+    kinds = [KindStats(truth, annotations, kind, max_detections) for kind in kinds]
     values = {}
     for stats in kinds:
         values |= stats.summary()

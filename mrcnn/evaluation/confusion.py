@@ -18,8 +18,8 @@ def confusion_matrix(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_id
     """Confusion matrix of one image; the matrices of several images add up to that of all.
 
     Predictions choose by falling score: each takes the free object that it overlaps most, whatever its class; among
-    equal overlaps one of its own class. Objects and predictions that find no partner count as background. A
-    prediction without a partner that lies in a crowd of its class counts nowhere, as in COCO's evaluation.
+    equal overlaps one of its own class, then the last. Objects and predictions that find no partner count as
+    background. A prediction without a partner that lies in a crowd of its class counts nowhere, as in COCO.
 
     Args:
         gt_boxes: [G, 4] pixels; rows of zeros are padding and are left out.

@@ -44,30 +44,31 @@ def results_to_coco(result, image_id, category_ids=None):
 
     Args:
         result: one entry of `detect()`: rois [N, 4] pixels (y1, x1, y2, x2), class_ids [N], scores [N],
-            masks [H, W, N].
+            and masks [H, W, N], if the model finds any.
         image_id: the id to write.
         category_ids: maps class ids to category ids, and names the classes to keep; None keeps class ids as
             they are.
 
     Returns:
-        list of {"image_id", "category_id", "bbox" (x, y, width, height), "score", "segmentation" (run
-        lengths)}.
+        list of {"image_id", "category_id", "bbox" (x, y, width, height), "score"} and, with masks,
+        "segmentation" (run lengths).
     """
     rois = np.asarray(result["rois"]).reshape(-1, 4)
-    masks = np.asarray(result["masks"])
+    masks = np.asarray(result["masks"]) if "masks" in result else np.zeros((0, 0, len(rois)), bool)
     counts = {len(rois), len(result["class_ids"]), len(result["scores"]), masks.shape[-1]}
     if len(counts) != 1:
         raise ValueError(
             f"Image {image_id}: rois {rois.shape}, class_ids {np.shape(result['class_ids'])}, scores "
             f"{np.shape(result['scores'])} and masks {masks.shape} differ in their number: expected [N, 4], "
             "[N], [N] and [H, W, N]")
-    rows = zip(rois, result["class_ids"], result["scores"], encode_masks(masks), strict=True)
+    shapes = [{"segmentation": mask} for mask in encode_masks(masks)] if "masks" in result else [{}] * len(rois)
+    rows = zip(rois, result["class_ids"], result["scores"], shapes, strict=True)
     annotations = []
-    for roi, class_id, score, segmentation in rows:
+    for roi, class_id, score, shape in rows:
         category_id = int(class_id) if category_ids is None else category_ids.get(int(class_id))
         if category_id is not None:
             annotations.append({"image_id": image_id, "category_id": category_id, "bbox": _xywh(roi),
-                                "score": float(score), "segmentation": segmentation})
+                                "score": float(score), **shape})
     return annotations
 
 
@@ -149,7 +150,8 @@ class GroundTruth:
                              f"classes 1 to {len(self.class_names)}. Model (NUM_CLASSES) and dataset "
                              "(add_class) must list the same classes")
         image = self.api.imgs[self.images[image_id]]
-        shape, expected = np.shape(result["masks"])[:2], (image["height"], image["width"])
+        expected = image["height"], image["width"]
+        shape = np.shape(result["masks"])[:2] if "masks" in result else expected
         if len(result["class_ids"]) and shape != expected:
             raise ValueError(f"Image {image_id}: detected masks are {shape} pixels, the ground truth "
                              f"{expected}. load_image and load_mask must agree in size, and detections be "

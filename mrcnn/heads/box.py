@@ -17,7 +17,7 @@ class BoxHead(layers.Layer):
         num_classes: classes including background.
         pool_size: side of the pooled windows.
         fc_size: width of the two hidden layers.
-        train_bn, norm: see `layers.batch_norm.norm_layer`.
+        train_bn, norm, epsilon: see `layers.batch_norm.norm_layer`.
 
     Call arguments:
         pooled: `[B, R, pool_size, pool_size, depth]` regions cut from the pyramid.
@@ -27,17 +27,18 @@ class BoxHead(layers.Layer):
         deviation), float32.
     """
 
-    def __init__(self, num_classes, pool_size=7, fc_size=1024, train_bn=False, norm="batch", **kwargs):
+    def __init__(self, num_classes, pool_size=7, fc_size=1024, train_bn=False, norm="batch", epsilon=1e-3, **kwargs):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.pool_size = pool_size
         self.fc_size = fc_size
         self.train_bn = train_bn
         self.norm = norm
+        self.epsilon = epsilon
         self.conv1 = WindowConv2D(fc_size, pool_size, name="mrcnn_class_conv1")
-        self.bn1 = norm_layer(norm, train_bn, "mrcnn_class_bn1", fc_size)
+        self.bn1 = norm_layer(norm, train_bn, "mrcnn_class_bn1", fc_size, epsilon)
         self.conv2 = WindowConv2D(fc_size, 1, name="mrcnn_class_conv2")
-        self.bn2 = norm_layer(norm, train_bn, "mrcnn_class_bn2", fc_size)
+        self.bn2 = norm_layer(norm, train_bn, "mrcnn_class_bn2", fc_size, epsilon)
         self.class_logits = layers.Dense(num_classes, name="mrcnn_class_logits")
         self.bbox_fc = layers.Dense(4 * num_classes, name="mrcnn_bbox_fc")
 
@@ -73,4 +74,5 @@ class BoxHead(layers.Layer):
             "fc_size": self.fc_size,
             "train_bn": self.train_bn,
             "norm": self.norm,
+            "epsilon": self.epsilon,
         }

@@ -17,7 +17,8 @@ class MaskHead(layers.Layer):
     Args:
         num_classes: classes including background.
         channels: width of the convolutions.
-        train_bn, norm: see `layers.batch_norm.norm_layer`.
+        train_bn, norm, epsilon: see `layers.batch_norm.norm_layer`.
+        use_bias: whether the four convolutions have a bias.
 
     Call arguments:
         pooled: `[B, R, ph, pw, depth]` regions cut from the pyramid.
@@ -27,20 +28,24 @@ class MaskHead(layers.Layer):
         `mask_logits [B, R, 2 * ph, 2 * pw, C]`, float32; a sigmoid gives each pixel's probability.
     """
 
-    def __init__(self, num_classes, channels=256, train_bn=False, norm="batch", **kwargs):
+    def __init__(
+        self, num_classes, channels=256, train_bn=False, norm="batch", epsilon=1e-3, use_bias=True, **kwargs
+    ):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.channels = channels
         self.train_bn = train_bn
         self.norm = norm
+        self.epsilon = epsilon
+        self.use_bias = use_bias
         self.supports_jit = supports_jit("on_used_rows")
         # Convolution and normalisation by turns: the weights lie in the order of Matterport's files.
         self.hidden = [
             layer
             for index in CONVOLUTIONS
             for layer in (
-                layers.Conv2D(channels, 3, padding="same", name=f"mrcnn_mask_conv{index}"),
-                norm_layer(norm, train_bn, f"mrcnn_mask_bn{index}", channels),
+                layers.Conv2D(channels, 3, padding="same", use_bias=use_bias, name=f"mrcnn_mask_conv{index}"),
+                norm_layer(norm, train_bn, f"mrcnn_mask_bn{index}", channels, epsilon),
             )
         ]
         self.deconv = layers.Conv2DTranspose(
@@ -84,4 +89,6 @@ class MaskHead(layers.Layer):
             "channels": self.channels,
             "train_bn": self.train_bn,
             "norm": self.norm,
+            "epsilon": self.epsilon,
+            "use_bias": self.use_bias,
         }

@@ -18,6 +18,9 @@ class AnchorLayer(keras.layers.Layer):
         ratios: widths over heights.
         strides: pixels between two cells of each level; as many as `scales`.
         anchor_stride: place anchors on every cell (1), every second (2), ...
+        whole_pixels: torchvision's grid: corners of the anchors around the origin rounded to whole pixels, and cells
+            as far apart as whole pixels allow to cover the image, which is less than the stride where this does not
+            divide the side.
 
     Call arguments:
         image: `[B, H, W, channels]`; only its shape is read.
@@ -30,7 +33,7 @@ class AnchorLayer(keras.layers.Layer):
         ValueError: `scales` and `strides` differ in length.
     """
 
-    def __init__(self, scales, ratios, strides, anchor_stride=1, **kwargs):
+    def __init__(self, scales, ratios, strides, anchor_stride=1, whole_pixels=False, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if len(scales) != len(strides):
@@ -43,6 +46,7 @@ class AnchorLayer(keras.layers.Layer):
         self.ratios = tuple(float(ratio) for ratio in ratios)
         self.strides = tuple(int(stride) for stride in strides)
         self.anchor_stride = int(anchor_stride)
+        self.whole_pixels = bool(whole_pixels)
 
     def call(self, image):
         height, width = ops.shape(image)[1:3]
@@ -57,6 +61,8 @@ class AnchorLayer(keras.layers.Layer):
         roots = np.sqrt(np.array(self.ratios))
         half = 0.5 * scale * np.stack([1.0 / roots, roots], axis=1)
         template = np.concatenate([-half, half], axis=1).astype("float32")  # [ratios, 4] around the origin
+        if self.whole_pixels:
+            template = np.round(template)
         rows, columns = (self._shifts(side, stride) for side in (height, width))
         y, x = ops.meshgrid(rows, columns, indexing="ij")
         centers = ops.stack([y, x, y, x], axis=-1)
@@ -64,6 +70,8 @@ class AnchorLayer(keras.layers.Layer):
 
     def _shifts(self, side, stride):
         cells = -(-side // stride)
+        if self.whole_pixels:
+            stride = side // cells
         return ops.cast(ops.arange(0, cells, self.anchor_stride, dtype="int32") * stride, "float32")
 
     def compute_output_spec(self, image):
@@ -84,4 +92,5 @@ class AnchorLayer(keras.layers.Layer):
             "ratios": self.ratios,
             "strides": self.strides,
             "anchor_stride": self.anchor_stride,
+            "whole_pixels": self.whole_pixels,
         }

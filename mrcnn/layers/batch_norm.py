@@ -28,20 +28,23 @@ class BatchNorm(keras.layers.BatchNormalization):
         return {**super().get_config(), "train_bn": self.train_bn}
 
 
-def norm_layer(norm, train_bn, name, channels):
+def norm_layer(norm, train_bn, name, channels, epsilon=1e-3):
     """One normalisation layer over the last axis of `channels` values.
 
     Args:
-        norm: `"batch"` or `"group"` (Wu & He 2018, 32 groups, or as many as divide `channels` into eights).
+        norm: `"batch"`, `"group"` (Wu & He 2018, 32 groups, or as many as divide `channels` into eights) or `"none"`.
         train_bn: what `BatchNorm` is told; group normalisation has nothing to freeze.
         name: layer name.
+        epsilon: what batch normalisation adds to the variance.
 
     Raises:
-        ValueError: `norm` is neither.
+        ValueError: `norm` is none of these.
     """
     if norm == "batch":
-        return BatchNorm(train_bn=train_bn, name=name)
+        return BatchNorm(train_bn=train_bn, epsilon=epsilon, name=name)
     if norm == "group":
         groups = min(32, max(1, channels // 8))
         return keras.layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name)
-    raise ValueError(f'NORM must be "batch" or "group", got {norm!r}.')
+    if norm == "none":
+        return keras.layers.Identity(name=name)
+    raise ValueError(f'norm must be "batch", "group" or "none", got {norm!r}.')

@@ -32,7 +32,7 @@ class DetectionTargetLayer(keras.layers.Layer):
     Call arguments:
         inputs: `[proposals [B, P, 4], gt_class_ids [B, G], gt_boxes [B, G, 4], gt_masks [B, h, w, G]]`, boxes
             normalised; class id 0 is padding, a negative one marks a crowd; proposals that are all zeros or
-            of negative size are padding.
+            of negative size are padding. More may follow, what a `RoiTargetLayer` reads, and is not used.
 
     Returns:
         - rois: `[B, R, 4]` float32: positives, then negatives, then zeros.
@@ -73,7 +73,7 @@ class DetectionTargetLayer(keras.layers.Layer):
         self.supports_jit = supports_jit("top_k")
 
     def call(self, inputs):
-        proposals, gt_class_ids, gt_boxes, gt_masks = (ops.stop_gradient(tensor) for tensor in inputs)
+        proposals, gt_class_ids, gt_boxes, gt_masks = (ops.stop_gradient(tensor) for tensor in inputs[:4])
         proposals = pad_rows(ops.cast(proposals, "float32"), self.rois_per_image)
         gt_class_ids, gt_boxes = ops.cast(gt_class_ids, "int32"), ops.cast(gt_boxes, "float32")
         positive, negative, gt_ids = match_rois(proposals, gt_class_ids, gt_boxes)

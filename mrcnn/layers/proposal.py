@@ -21,7 +21,7 @@ class ProposalLayer(keras.layers.Layer):
 
     Call arguments:
         inputs: `[rpn_probs [B, A, 2], rpn_deltas [B, A, 4], anchors [A, 4]]`, probabilities of background and
-            object, and normalised anchors.
+            object, and normalised anchors. More may follow, what a `LevelProposalLayer` reads, and is not used.
 
     Returns:
         `[B, P, 4]` float32 normalised, by falling score; rows of zeros at the end are padding. No gradient
@@ -50,7 +50,7 @@ class ProposalLayer(keras.layers.Layer):
             the best anchors `[B, N, 4]`, these refined, these clipped to the image, and the rows `[B, P]` of them that
             become proposals with their validity `[B, P]`.
         """
-        probs, deltas, anchors = (ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in inputs)
+        probs, deltas, anchors = (ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in inputs[:3])
         scores = probs[..., 1]
         count = scores.shape[1]
         limit = self.pre_nms_limit if count is None else min(self.pre_nms_limit, count)

@@ -5,9 +5,9 @@ from keras import ops
 
 from ..ops.backend import supports_jit
 from ..ops.boxes import denorm_boxes
-from ..ops.roi_align import assign_levels, crop_and_resize, roi_align
+from ..ops.roi_align import assign_levels, assign_levels_px, crop_and_resize, roi_align
 
-SAMPLINGS = ("matterport", "aligned")
+SAMPLINGS = ("matterport", "aligned", "unaligned")
 MIN_LEVEL = 2
 IMAGE_SHAPE_IN_META = slice(4, 6)
 
@@ -18,9 +18,10 @@ class PyramidROIAlign(keras.layers.Layer):
 
     Args:
         pool_shape: `(height, width)` of the result.
-        sampling: "matterport" (one sample a cell, corner to corner, for weights trained with it) or "aligned"
-            (the paper's RoIAlign, for weights of torchvision and Detectron2).
-        sampling_ratio: samples a cell along each axis, for "aligned".
+        sampling: "matterport" (one sample a cell, corner to corner, for weights trained with it), "aligned" (the
+            paper's RoIAlign as Detectron2 has it) or "unaligned" (as torchvision has it, half a cell off). The first
+            rounds a box's level, the others take the next lower one, as in the paper.
+        sampling_ratio: samples a cell along each axis, for all but "matterport".
 
     Call arguments:
         inputs: `[boxes, image_meta, P2, P3, P4, P5]`, boxes `[B, R, 4]` normalised, meta `[B, 12 + C]`,
@@ -44,19 +45,21 @@ class PyramidROIAlign(keras.layers.Layer):
         self.pool_shape = tuple(int(side) for side in pool_shape)
         self.sampling = sampling
         self.sampling_ratio = int(sampling_ratio)
-        self.supports_jit = supports_jit("roi_align" if sampling == "aligned" else "crop_and_resize")
+        self.supports_jit = supports_jit("crop_and_resize" if sampling == "matterport" else "roi_align")
 
     def call(self, inputs):
         boxes, image_meta, *features = inputs
         boxes = ops.cast(boxes, "float32")
         image_hw = ops.cast(image_meta[:, IMAGE_SHAPE_IN_META], "float32")
         max_level = MIN_LEVEL + len(features) - 1
-        levels = assign_levels(boxes, image_hw[:, 0] * image_hw[:, 1], MIN_LEVEL, max_level) - MIN_LEVEL
         if self.sampling == "matterport":
+            levels = assign_levels(boxes, image_hw[:, 0] * image_hw[:, 1], MIN_LEVEL, max_level) - MIN_LEVEL
             return crop_and_resize(features, boxes, levels, self.pool_shape)
         boxes_px = denorm_boxes(boxes, (image_hw[:, :1], image_hw[:, 1:]))
+        levels = assign_levels_px(boxes_px, MIN_LEVEL, max_level) - MIN_LEVEL
         strides = [self._stride(image_hw, level) for level in features]
-        return roi_align(features, boxes_px, levels, strides, self.pool_shape, self.sampling_ratio)
+        aligned = self.sampling == "aligned"
+        return roi_align(features, boxes_px, levels, strides, self.pool_shape, self.sampling_ratio, aligned)
 
     @staticmethod
     def _stride(image_hw, level):

@@ -25,10 +25,32 @@ def batch_share(values, weights):
     return batch * ops.sum(counted, axis=1) / total
 
 
-def smooth_l1(difference):
-    """Quadratic below 1, linear above (Girshick 2015, equation 3), elementwise."""
+def smooth_l1(difference, beta=1.0):
+    """Quadratic below `beta`, linear above (Girshick 2015, equation 3), elementwise; `beta` 0 is the absolute value."""
     absolute = ops.abs(difference)
-    return ops.where(absolute < 1.0, 0.5 * ops.square(difference), absolute - 0.5)
+    if beta == 0:
+        return absolute
+    return ops.where(absolute < beta, 0.5 / beta * ops.square(difference), absolute - 0.5 * beta)
+
+
+def box_loss_share(difference, positive, sampled, beta, per):
+    """Smooth L1 of the positive samples' deltas.
+
+    Args:
+        difference: `[B, N, 4]`, zero or anything finite where not positive.
+        positive, sampled: `[B, N]` bool; which samples have an object, and which are no padding.
+        beta: see `smooth_l1`.
+        per: "positive" is Matterport's loss, the mean of the four over the positive samples; "sampled" the sum of the
+            four over the number of all samples, as in the papers' other implementations.
+
+    Returns:
+        `[B]` float32.
+    """
+    losses = smooth_l1(difference, beta)
+    if per == "positive":
+        return batch_share(ops.mean(losses, axis=-1), ops.cast(positive, "float32"))
+    losses = ops.where(positive, ops.sum(losses, axis=-1), 0.0)
+    return batch_share(losses, ops.cast(sampled, "float32"))
 
 
 def sparse_cross_entropy(logits, class_ids):
@@ -54,7 +76,7 @@ def rpn_class_loss(logits, anchor_ids, labels):
     return batch_share(losses, ops.cast(labels >= 0, "float32"))
 
 
-def rpn_bbox_loss(deltas, anchor_ids, labels, target_deltas):
+def rpn_bbox_loss(deltas, anchor_ids, labels, target_deltas, beta=1.0, per="positive"):
     """Smooth L1 over the four deltas of the positive anchors (Ren et al. 2015, equation 1, second term).
 
     Args:
@@ -62,13 +84,13 @@ def rpn_bbox_loss(deltas, anchor_ids, labels, target_deltas):
         anchor_ids: `[B, S]` int32.
         labels: `[B, S]` int32, 1 marks the positive anchors.
         target_deltas: `[B, S, 4]`.
+        beta, per: see `box_loss_share`.
 
     Returns:
         `[B]` float32.
     """
     sampled = ops.take_along_axis(deltas, ops.expand_dims(anchor_ids, -1), axis=1)
-    losses = ops.mean(smooth_l1(target_deltas - sampled), axis=-1)
-    return batch_share(losses, ops.cast(ops.equal(labels, 1), "float32"))
+    return box_loss_share(target_deltas - sampled, ops.equal(labels, 1), labels >= 0, beta, per)
 
 
 def mrcnn_class_loss(target_class_ids, logits, active_class_ids):
@@ -78,7 +100,7 @@ def mrcnn_class_loss(target_class_ids, logits, active_class_ids):
     sets with different classes can train together.
 
     Args:
-        target_class_ids: `[B, R]` int32, 0 is background.
+        target_class_ids: `[B, R]` int32, 0 is background; regions of a negative one do not count.
         logits: `[B, R, C]`.
         active_class_ids: `[B, C]`, 1 for the classes that the image's data set annotates.
 
@@ -87,24 +109,25 @@ def mrcnn_class_loss(target_class_ids, logits, active_class_ids):
     """
     predicted = ops.argmax(logits, axis=-1)
     active = ops.take_along_axis(ops.cast(active_class_ids, "float32"), predicted, axis=1)
-    return batch_share(sparse_cross_entropy(logits, target_class_ids), active)
+    losses = sparse_cross_entropy(logits, ops.maximum(target_class_ids, 0))
+    return batch_share(losses, ops.where(target_class_ids >= 0, active, 0.0))
 
 
-def mrcnn_bbox_loss(target_class_ids, target_deltas, deltas):
+def mrcnn_bbox_loss(target_class_ids, target_deltas, deltas, beta=1.0, per="positive"):
     """Smooth L1 over the deltas that the true class predicts, positive regions only (Girshick 2015, equation 2).
 
     Args:
-        target_class_ids: `[B, R]` int32, above 0 for positive regions.
+        target_class_ids: `[B, R]` int32, above 0 for positive regions, negative for padding.
         target_deltas: `[B, R, 4]`.
         deltas: `[B, R, C, 4]`.
+        beta, per: see `box_loss_share`.
 
     Returns:
         `[B]` float32.
     """
     class_ids = ops.maximum(target_class_ids, 0)
     of_true_class = ops.take_along_axis(deltas, class_ids[:, :, None, None], axis=2)[:, :, 0]
-    losses = ops.mean(smooth_l1(target_deltas - of_true_class), axis=-1)
-    return batch_share(losses, ops.cast(target_class_ids > 0, "float32"))
+    return box_loss_share(target_deltas - of_true_class, target_class_ids > 0, target_class_ids >= 0, beta, per)
 
 
 def mrcnn_mask_loss(target_class_ids, target_masks, mask_logits):

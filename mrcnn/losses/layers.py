@@ -19,6 +19,18 @@ class _LossLayer(keras.layers.Layer):
         return keras.KerasTensor((inputs[0].shape[0],), "float32")
 
 
+class _BoxLossLayer(_LossLayer):
+    """A loss of box deltas; `beta` and `per` as in `functional.box_loss_share`."""
+
+    def __init__(self, beta=1.0, per="positive", **kwargs):
+        super().__init__(**kwargs)
+        self.beta = float(beta)
+        self.per = per
+
+    def get_config(self):
+        return {**super().get_config(), "beta": self.beta, "per": self.per}
+
+
 @keras.saving.register_keras_serializable("mrcnn")
 class RPNClassLoss(_LossLayer):
     """`[logits [B, A, 2], anchor_ids [B, S], labels [B, S]]` to `[B]`."""
@@ -28,11 +40,11 @@ class RPNClassLoss(_LossLayer):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class RPNBoxLoss(_LossLayer):
+class RPNBoxLoss(_BoxLossLayer):
     """`[deltas [B, A, 4], anchor_ids [B, S], labels [B, S], target_deltas [B, S, 4]]` to `[B]`."""
 
     def call(self, inputs):
-        return functional.rpn_bbox_loss(*inputs)
+        return functional.rpn_bbox_loss(*inputs, self.beta, self.per)
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -44,11 +56,11 @@ class ClassLoss(_LossLayer):
 
 
 @keras.saving.register_keras_serializable("mrcnn")
-class BoxLoss(_LossLayer):
+class BoxLoss(_BoxLossLayer):
     """`[target_class_ids [B, R], target_deltas [B, R, 4], deltas [B, R, C, 4]]` to `[B]`."""
 
     def call(self, inputs):
-        return functional.mrcnn_bbox_loss(*inputs)
+        return functional.mrcnn_bbox_loss(*inputs, self.beta, self.per)
 
 
 @keras.saving.register_keras_serializable("mrcnn")

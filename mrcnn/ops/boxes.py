@@ -56,12 +56,13 @@ def iou_matrix(boxes1, boxes2):
     return ops.where(intersection > 0, intersection / ops.where(intersection > 0, union, 1.0), 0.0)
 
 
-def apply_deltas(boxes, deltas):
+def apply_deltas(boxes, deltas, log_limit=None):
     """Move and scale boxes by `(dy, dx, log dh, log dw)` (R-CNN, appendix C; inverse of `encode_deltas`).
 
     Args:
         boxes: `[..., 4]`.
         deltas: `[..., 4]`, already multiplied by the standard deviation.
+        log_limit: highest log dh and log dw, so that no box grows beyond all bounds; None sets no limit.
 
     Returns:
         `[..., 4]` float32, unit of `boxes`.
@@ -71,8 +72,9 @@ def apply_deltas(boxes, deltas):
     width = boxes[..., 3] - boxes[..., 1]
     center_y = boxes[..., 0] + 0.5 * height + deltas[..., 0] * height
     center_x = boxes[..., 1] + 0.5 * width + deltas[..., 1] * width
-    height = height * ops.exp(deltas[..., 2])
-    width = width * ops.exp(deltas[..., 3])
+    growth = deltas[..., 2:] if log_limit is None else ops.minimum(deltas[..., 2:], log_limit)
+    height = height * ops.exp(growth[..., 0])
+    width = width * ops.exp(growth[..., 1])
     y1 = center_y - 0.5 * height
     x1 = center_x - 0.5 * width
     return ops.stack([y1, x1, y1 + height, x1 + width], axis=-1)

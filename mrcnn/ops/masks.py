@@ -59,3 +59,63 @@ def crop_masks(masks, boxes, mask_ids, mask_shape):
             weight = y_weight[..., :, None] * x_weight[..., None, :]
             total = total + weight * ops.cast(ops.take(flat, points, axis=0), "float32")
     return total
+
+
+def align_masks(masks, boxes, mask_ids, mask_shape):
+    """RoIAlign of one box out of one mask per slot: each cell the mean of as many samples as it has pixels.
+
+    The number of samples follows the box (Mask R-CNN's first release; torchvision's `sampling_ratio=-1`), pixel centres
+    are whole numbers, and boxes at least one pixel high and wide.
+
+    Args:
+        masks: `[B, h, w, G]` bool or numbers.
+        boxes: `[B, S, 4]` in pixels of the masks.
+        mask_ids: `[B, S]` integers in 0..G-1.
+        mask_shape: `(height, width)` of the result.
+
+    Returns:
+        `[B, S, height, width]` float32, in the range of the masks.
+    """
+    batch, height, width, count = ops.shape(masks)
+    slots = boxes.shape[1]
+    boxes = ops.reshape(ops.cast(boxes, "float32"), (-1, 4))
+    rows = _sample_means(boxes[:, 0], boxes[:, 2], height, mask_shape[0])
+    columns = _sample_means(boxes[:, 1], boxes[:, 3], width, mask_shape[1])
+    planes = ops.reshape(ops.moveaxis(masks, -1, 1), (-1, height, width))
+    plane_ids = ops.cast(mask_ids, "int32") + ops.arange(batch, dtype="int32")[:, None] * count
+
+    def one(inputs):
+        plane, row_weights, column_weights = inputs
+        plane = ops.cast(ops.take(planes, plane, axis=0), "float32")
+        return ops.matmul(ops.matmul(row_weights, plane), ops.transpose(column_weights))
+
+    # One mask at a time: a whole mask for every slot would not fit.
+    aligned = ops.map(one, (ops.reshape(plane_ids, (-1,)), rows, columns))
+    return ops.reshape(aligned, (-1, slots, *mask_shape))
+
+
+def _sample_means(start, stop, length, cells):
+    """`[N, cells, length]`: how much of each pixel along an axis the mean of each cell's samples takes."""
+    size = ops.maximum(stop - start, 1.0) / cells
+    samples = ops.maximum(ops.ceil((stop - start) / cells), 1.0)
+    last = ops.cast(length, "float32") - 1.0
+    pixels = ops.arange(length, dtype="float32")
+    cell = ops.arange(cells, dtype="float32")
+
+    def more(sample, _):
+        return sample < ops.max(samples)
+
+    def add(sample, total):
+        offset = cell[None] + ((sample + 0.5) / samples)[:, None]
+        position = start[:, None] + offset * size[:, None]
+        counts = (position >= -1.0) & (position <= last + 1.0) & (sample < samples)[:, None]
+        weight = ops.where(counts, 1.0 / samples[:, None], 0.0)[..., None]
+        return sample + 1.0, total + weight * _hat(ops.clip(position, 0.0, last)[..., None] - pixels)
+
+    first = ops.zeros((ops.shape(start)[0], cells, length))
+    return ops.while_loop(more, add, (ops.convert_to_tensor(0.0), first))[1]
+
+
+def _hat(distance):
+    """The share of a pixel in a bilinear sample that lies `distance` away."""
+    return ops.maximum(1.0 - ops.abs(distance), 0.0)

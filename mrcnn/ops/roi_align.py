@@ -10,10 +10,13 @@ import math
 from keras import ops
 
 from .backend import kernel
+from .boxes import box_area
 
 
 def assign_levels(boxes, image_area_px, min_level=2, max_level=5):
-    """Pyramid level of each box (FPN, equation 1): `4 + log2(sqrt(area) / 224)`, rounded and clipped.
+    """Pyramid level of each box as Matterport has it: `4 + log2(sqrt(area) / 224)`, rounded and clipped.
+
+    The paper (FPN, equation 1) rounds down, see `assign_levels_px`.
 
     Args:
         boxes: `[B, R, 4]` normalised.
@@ -34,13 +37,31 @@ def assign_levels(boxes, image_area_px, min_level=2, max_level=5):
     return ops.cast(ops.clip(ops.round(level), min_level, max_level), "int32")
 
 
+def assign_levels_px(boxes_px, min_level=2, max_level=5):
+    """Pyramid level of each box (FPN, equation 1): `floor(4 + log2(sqrt(area) / 224))`, clipped.
+
+    A box a millionth smaller than a power of two counts as that power, as in torchvision.
+
+    Args:
+        boxes_px: `[..., 4]` in pixels.
+        min_level: lowest level, the one of empty boxes and of those that are not numbers.
+        max_level: highest level.
+
+    Returns:
+        `[...]` int32.
+    """
+    area = box_area(ops.cast(boxes_px, "float32"))
+    size = ops.sqrt(ops.where(area > 1e-30, area, 1e-30))
+    level = ops.floor(4.0 + ops.log(size / 224.0) / math.log(2.0) + 1e-6)
+    return ops.cast(ops.clip(level, min_level, max_level), "int32")
+
+
 def crop_and_resize(features, boxes, levels, pool_shape):
     """Matterport's RoIAlign: one bilinear sample a cell, the corner cells on the corners of the box.
 
     The sampling is that of TensorFlow's `crop_and_resize` with extrapolation value 0. It is not the
     RoIAlign of the paper, see `roi_align`. As there, a sample that rounding puts a hair outside of the map
-    is 0: it happens in the last row or column of some 7 % of the boxes that end on the border, and not to
-    the same boxes once XLA has fused the arithmetic.
+    is 0: it happens in the last row or column of some 7 % of the boxes that end on the border.
 
     Args:
         features: list of L levels `[B, h_l, w_l, C]`, one floating dtype.
@@ -55,10 +76,8 @@ def crop_and_resize(features, boxes, levels, pool_shape):
     return kernel("crop_and_resize")(list(features), boxes, ops.cast(levels, "int32"), tuple(pool_shape))
 
 
-def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2):
-    """RoIAlign (Mask R-CNN, section 3), aligned by half a pixel as Detectron2 and torchvision do it.
-
-    Each cell is the mean of `sampling_ratio` x `sampling_ratio` bilinear samples.
+def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2, aligned=True):
+    """RoIAlign (Mask R-CNN, section 3), each cell the mean of `sampling_ratio` x `sampling_ratio` bilinear samples.
 
     Args:
         features: list of L levels `[B, h_l, w_l, C]`, one floating dtype.
@@ -68,6 +87,8 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2)
             scalar tensors.
         pool_shape: `(height, width)` of the result.
         sampling_ratio: samples a cell along each axis, at least 1.
+        aligned: whether pixel 0 has its centre at 0.5, as Detectron2 has it. False is the first RoIAlign, which
+            torchvision's weights were trained with: the centre at 0, and boxes at least one cell high and wide.
 
     Returns:
         `[B, R, height, width, C]`, dtype of the features. Interpolated in float32.
@@ -82,7 +103,16 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2)
     pairs = [stride if isinstance(stride, tuple | list) else (stride, stride) for stride in strides]
     pairs = [[ops.stop_gradient(ops.cast(stride, "float32")) for stride in pair] for pair in pairs]
     levels = ops.cast(levels, "int32")
-    return kernel("roi_align")(list(features), boxes_px, levels, pairs, tuple(pool_shape), sampling_ratio)
+    return kernel("roi_align")(list(features), boxes_px, levels, pairs, tuple(pool_shape), sampling_ratio, aligned)
+
+
+def boxes_in_cells(boxes_px, stride_y, stride_x, aligned):
+    """Where boxes `[..., 4]` lie in a feature map, in units of its cells whose centres are whole numbers."""
+    cells = boxes_px / ops.stack([stride_y, stride_x, stride_y, stride_x], axis=-1)
+    if aligned:
+        return cells - 0.5
+    start = cells[..., :2]
+    return ops.concatenate([start, start + ops.maximum(cells[..., 2:] - start, 1.0)], axis=-1)
 
 
 def level_geometry(features, levels):
@@ -129,7 +159,8 @@ def corner_taps(start, stop, size, cells):
         # XLA makes a division by a constant a product with its reciprocal. Rounded that way, the last sample
         # of a whole-image box would fall off the map; a divisor that looks variable is divided by exactly.
         step = (stop - start) * last / ops.where(start == start, float(cells - 1), 1.0)
-        position = (start * last)[..., None] + ops.arange(cells, dtype="float32") * step[..., None]
+        steps = ops.arange(cells, dtype="float32") * step[..., None]
+        position = _rounded(start * last)[..., None] + _rounded(steps)
     else:
         position = (0.5 * (start + stop) * last)[..., None]
     last = ops.broadcast_to(last, ops.shape(start))[..., None]
@@ -159,6 +190,11 @@ def mean_taps(start, stop, size, cells, samples):
         position = ops.where(inside, ops.clip(position, 0.0, last), 0.0)
         taps += _linear_taps(position, last, ops.cast(inside, "float32") / samples)
     return taps
+
+
+def _rounded(product):
+    """The product as float32 has it: XLA would add to it before rounding, and put other samples off the map."""
+    return ops.maximum(product, -1e30)
 
 
 def _linear_taps(position, last, weight):

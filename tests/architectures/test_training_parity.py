@@ -90,9 +90,9 @@ def gradient_norms(model, inputs):
     return {name: float(tf.norm(gradient)) for name, gradient in zip(names, gradients, strict=True)}
 
 
-def assert_losses(logs, names, expected, total):
-    np.testing.assert_allclose([logs[name] for name in names], expected, rtol=1e-3)
-    np.testing.assert_allclose(logs["loss"], total, rtol=1e-3)
+def assert_losses(logs, names, expected, total, rtol=1e-3):
+    np.testing.assert_allclose([logs[name] for name in names], expected, rtol=rtol)
+    np.testing.assert_allclose(logs["loss"], total, rtol=rtol)
 
 
 @pytest.mark.jax
@@ -125,5 +125,7 @@ def test_weights_after_one_step(run):
 
 @pytest.mark.jax
 def test_losses_after_one_step(run):
+    """A thousandth on the peer's own backend; a hundredth, as asked of a step, where convolutions round differently."""
     case, *_, after, _ = run
-    assert_losses(after, case["loss_names"], case["losses_after_step"], case["total_loss_after_step"])
+    rtol = 1e-3 if keras.backend.backend() == "tensorflow" else 1e-2
+    assert_losses(after, case["loss_names"], case["losses_after_step"], case["total_loss_after_step"], rtol)

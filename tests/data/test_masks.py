@@ -74,8 +74,9 @@ class TestProperties:
     @settings(deadline=None, max_examples=50)
     @given(random_masks(), st.floats(0.3, 3), st.booleans())
     def test_masks_resized_in_thought_are_masks_resized(self, masks, scale, flip):
-        rows = nearest_rows(masks.shape[0], scale, (3, 2))
-        columns = nearest_rows(masks.shape[1], scale, (0, 5))
+        height, width = (max(1, round(side * scale)) for side in masks.shape[:2])
+        rows = nearest_rows(masks.shape[0], height, (3, 2))
+        columns = nearest_rows(masks.shape[1], width, (0, 5))
         if flip:
             columns = columns[::-1]
         resized = take_mask(masks, rows, columns)

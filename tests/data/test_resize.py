@@ -140,3 +140,16 @@ def test_resize_gives_fractions_unless_told():
     assert R.resize(image, (4, 4), preserve_range=True).max() == 255
     assert R.resize(image, (8, 8), order=0).max() == pytest.approx(1)
     assert R.resize(np.eye(8, dtype=bool), (2, 2), anti_aliasing=True).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["up", "down", "capped"])
+def test_pad32_like_torchvision(golden_torchvision, name):
+    """Shorter and longer side, and the picture within a 40th of a grey level: positions are single precision there."""
+    case = np.load(golden_torchvision / "ops_masks_keypoints.npz")
+    min_dim, max_dim = (int(side) for side in case[f"resize_{name}_arg"])
+    expected = case[f"resize_{name}"].transpose(1, 2, 0)
+    image, window, _, padding, _ = R.resize_image(case["resize_in"], min_dim, max_dim, mode="pad32")
+    height, width = expected.shape[:2]
+    assert window == (0, 0, height, width) and padding == [(0, -height % 32), (0, -width % 32), (0, 0)]
+    assert image.dtype == np.float32 and not image[height:].any() and not image[:, width:].any()
+    np.testing.assert_allclose(image[:height, :width] / 255, expected, atol=1e-4)

@@ -38,7 +38,8 @@ def by_hand(gt_boxes, gt_ids, gt_masks, pred_boxes, pred_ids, pred_scores, pred_
             both, either, _ = shared(i, j)
             if gt_ids[j] > 0 and j not in taken and both / either >= threshold:
                 key = (both / either, gt_ids[j] == pred_ids[i])
-                if best is None or key > best_key:
+                # The later one of equals, as in COCO's evaluation.
+                if best is None or key >= best_key:
                     best, best_key = j, key
         if best is not None:
             taken.add(best)

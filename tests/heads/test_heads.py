@@ -56,7 +56,7 @@ def test_rpn_orders_anchors_by_row_column_and_shape():
     head = RPNHead(3, 1, 16)
     head.build(FEATURE.shape)
     _, probs, deltas = head(FEATURE)
-    hidden = head.shared(FEATURE)
+    hidden = head.hidden(FEATURE)
     raw = ops.convert_to_numpy(head.bbox_pred(hidden))
     np.testing.assert_allclose(ops.convert_to_numpy(deltas)[0, (2 * 7 + 4) * 3 + 1], raw[0, 2, 4, 4:8], rtol=1e-5)
     np.testing.assert_allclose(ops.convert_to_numpy(probs).sum(-1), 1, rtol=1e-5)

@@ -32,23 +32,24 @@ def test_like_the_peer(golden, side):
 
 
 @pytest.mark.jax
-@pytest.mark.parametrize("sampling", ["matterport", "aligned"])
+@pytest.mark.parametrize("sampling", ["matterport", "aligned", "unaligned"])
 def test_contract(sampling):
     (pooled,) = check_layer(PyramidROIAlign((7, 5), sampling), _inputs())
     assert pooled.shape == (2, 6, 7, 5, 3)
 
 
-def test_aligned_like_the_oracle():
+@pytest.mark.parametrize("aligned", [True, False])
+def test_like_the_oracle(aligned):
     inputs = _inputs(side=512)
     boxes, _, *levels = inputs
-    pooled = ops.convert_to_numpy(PyramidROIAlign((3, 3), "aligned")(inputs))
+    pooled = ops.convert_to_numpy(PyramidROIAlign((3, 3), "aligned" if aligned else "unaligned")(inputs))
     boxes_px = boxes * 511 + np.array([0, 0, 1, 1])
     chosen = set()
     for b, r in np.ndindex(boxes.shape[:2]):
-        area = np.prod(boxes[b, r, 2:] - boxes[b, r, :2]) * 512**2
-        level = int(np.clip(np.round(4 + np.log2(max(np.sqrt(area), 1) / 224)), 2, 5))
+        area = np.prod(boxes_px[b, r, 2:] - boxes_px[b, r, :2])
+        level = int(np.clip(np.floor(4 + np.log2(max(np.sqrt(area), 1) / 224)), 2, 5))
         chosen.add(level)
-        expected = oracle.roi_align(levels[level - 2][b], boxes_px[b, r], 2**level, (3, 3), 2)
+        expected = oracle.roi_align(levels[level - 2][b], boxes_px[b, r], 2**level, (3, 3), 2, aligned)
         np.testing.assert_allclose(pooled[b, r], expected, atol=1e-4)
     assert len(chosen) > 1
 

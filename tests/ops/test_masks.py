@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.ops.masks import boxes_inside, crop_masks
+from mrcnn.ops.masks import align_masks, boxes_inside, crop_masks
 from tests.oracle.roi_align import crop_and_resize
 
 pytestmark = pytest.mark.jax
@@ -34,3 +34,12 @@ def test_masks_too_large_to_index_are_refused():
     masks = keras.KerasTensor((64, 1024, 1024, 100), dtype="bool")
     with pytest.raises(ValueError, match="USE_MINI_MASK"):
         crop_masks(masks, None, None, (28, 28))
+
+
+def test_aligned_masks_like_torchvision(golden_torchvision):
+    """Mask targets of torchvision: the share of the object in each cell of a box."""
+    case = np.load(golden_torchvision / "ops_masks_keypoints.npz")
+    masks = case["project_masks"].transpose(1, 2, 0)[None].astype(bool)
+    boxes = case["project_boxes"][None][..., [1, 0, 3, 2]]
+    aligned = ops.convert_to_numpy(align_masks(masks, boxes, case["project_idx"][None], (28, 28)))
+    np.testing.assert_allclose(aligned[0], case["projected_28"], atol=1e-5)

@@ -82,14 +82,15 @@ def test_crop_like_the_oracle(implementation, shape):
         np.testing.assert_allclose(crops[b, r], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("shape, samples", [((7, 7), 2), ((2, 3), 1), ((1, 1), 3)])
-def test_aligned_like_the_oracle(implementation, shape, samples):
+def test_roi_align_like_the_oracle(implementation, shape, samples, aligned):
     pyramid, strides = _pyramid(), (4, 8, 16, 32)
     boxes_px = BOXES * np.array([64, 96, 64, 96], "float32")
-    pooled = _numpy(roi_ops.roi_align(pyramid, boxes_px, LEVELS, strides, shape, samples))
+    pooled = _numpy(roi_ops.roi_align(pyramid, boxes_px, LEVELS, strides, shape, samples, aligned))
     for b, r in np.ndindex(LEVELS.shape):
         level = LEVELS[b, r]
-        expected = oracle.roi_align(pyramid[level][b], boxes_px[b, r], strides[level], shape, samples)
+        expected = oracle.roi_align(pyramid[level][b], boxes_px[b, r], strides[level], shape, samples, aligned)
         np.testing.assert_allclose(pooled[b, r], expected, atol=2e-5)
 
 
@@ -125,3 +126,24 @@ def test_no_boxes_on_most_levels(implementation):
     crops = _numpy(roi_ops.crop_and_resize(pyramid, BOXES, np.full((2, 5), 2), (2, 2)))
     only = _numpy(roi_ops.crop_and_resize(pyramid[2:3], BOXES, np.zeros((2, 5), int), (2, 2)))
     np.testing.assert_array_equal(crops, only)
+
+
+@pytest.mark.parametrize("cells", [7, 14])
+@pytest.mark.parametrize("aligned", [True, False])
+def test_like_torchvisions_operator(golden_torchvision, implementation, cells, aligned):
+    case = np.load(golden_torchvision / "ops_roi_align.npz")
+    features = case["x"].transpose(0, 2, 3, 1)
+    rois = case["rois"]
+    expected = case[f"{cells}_{'aligned' if aligned else 'legacy'}_sr2"].transpose(0, 2, 3, 1)
+    # One row of boxes for each picture: those of the other are computed and not looked at.
+    boxes = np.stack([rois[:, [2, 1, 4, 3]]] * 2)
+    levels, stride = np.zeros(boxes.shape[:2], int), 1 / float(case["spatial_scale"])
+    pooled = _numpy(roi_ops.roi_align([features], boxes, levels, (stride,), (cells, cells), 2, aligned))
+    pooled = pooled[rois[:, 0].astype(int), np.arange(len(rois))]
+    np.testing.assert_allclose(pooled, expected, atol=1e-5)
+
+
+def test_paper_levels_like_torchvision(golden_torchvision):
+    case = np.load(golden_torchvision / "ops_roi_align.npz")
+    levels = _numpy(roi_ops.assign_levels_px(case["level_boxes"]))
+    np.testing.assert_array_equal(levels - levels.min(), case["levels"] - case["levels"].min())

@@ -33,9 +33,11 @@ def crop_and_resize(feature, box, shape):
     return result
 
 
-def roi_align(feature, box_px, stride, shape, samples):
-    """Mean of samples in each cell of a pixel box, half-pixel aligned."""
-    y1, x1, y2, x2 = np.asarray(box_px, "float64") / stride - 0.5
+def roi_align(feature, box_px, stride, shape, samples, aligned=True):
+    """Mean of samples in each cell of a pixel box; not aligned, the box is half a pixel off and at least one wide."""
+    y1, x1, y2, x2 = np.asarray(box_px, "float64") / stride - (0.5 if aligned else 0)
+    if not aligned:
+        y2, x2 = max(y2, y1 + 1), max(x2, x1 + 1)
     height, width = feature.shape[:2]
     result = np.zeros((*shape, feature.shape[2]))
     for i in range(shape[0]):

@@ -3,7 +3,7 @@
 from keras import ops
 
 from ..boxes import iou_matrix
-from ..roi_align import corner_taps, flatten_levels, gather_taps, level_geometry, mean_taps
+from ..roi_align import boxes_in_cells, corner_taps, flatten_levels, gather_taps, level_geometry, mean_taps
 from ..sampling import gather_rows
 from ..sampling import top_k as stable_top_k
 
@@ -141,11 +141,11 @@ def crop_and_resize(features, boxes, levels, pool_shape):
     return gather_taps(flatten_levels(features), base, width, y_taps, x_taps)
 
 
-def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio):
+def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio, aligned):
     """See `ops.roi_align.roi_align`; `strides` are pairs of tensors. One gather over all levels per tap."""
     base, height, width = level_geometry(features, levels)
     stride_y, stride_x = (ops.take(ops.stack([pair[axis] for pair in strides]), levels, axis=0) for axis in range(2))
-    boxes = boxes_px / ops.stack([stride_y, stride_x, stride_y, stride_x], axis=-1) - 0.5
+    boxes = boxes_in_cells(boxes_px, stride_y, stride_x, aligned)
     y_taps = mean_taps(boxes[..., 0], boxes[..., 2], height, pool_shape[0], sampling_ratio)
     x_taps = mean_taps(boxes[..., 1], boxes[..., 3], width, pool_shape[1], sampling_ratio)
     return gather_taps(flatten_levels(features), base, width, y_taps, x_taps)

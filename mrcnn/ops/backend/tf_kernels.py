@@ -4,6 +4,8 @@ from contextlib import nullcontext
 
 import tensorflow as tf
 
+from ..roi_align import boxes_in_cells
+
 # A layer that contains one of these tells Keras not to compile its model with XLA: it has no crop and no rows
 # without a fixed number, and its version of the suppression is slower than the generic one and takes the later of
 # equal scores first.
@@ -59,7 +61,7 @@ def crop_and_resize(features, boxes, levels, pool_shape):
     return _level_by_level(crop, features, boxes, levels)
 
 
-def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio):
+def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio, aligned):
     """See `generic.roi_align`. 3 times faster: the native crop takes the samples, a pooling averages them.
 
     The crop is 0 outside the map, where the RoIAlign takes the border's value for one cell more: each level gets a
@@ -67,7 +69,7 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio):
     """
 
     def align(level, feature, boxes, image):
-        edges = boxes / tf.stack([*strides[level], *strides[level]]) - 0.5
+        edges = boxes_in_cells(boxes, *strides[level], aligned)
         half_step = (edges[:, 2:] - edges[:, :2]) / (2.0 * sampling_ratio * tf.constant(pool_shape, tf.float32))
         # The crop spans from the first to the last sample, in units of the bordered map.
         last = tf.cast(tf.shape(feature)[1:3], tf.float32) + 1.0

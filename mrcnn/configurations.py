@@ -1,0 +1,77 @@
+"""Ready configurations: what published weights of other programs need to give their own numbers.
+
+Subclass one to train from its weights on your own classes, as you would subclass `Config`:
+
+    class Cells(TorchvisionMaskRCNN):
+        NAME = "cells"
+        NUM_CLASSES = 1 + 2
+"""
+
+import numpy as np
+
+from .config import Config
+
+
+class TorchvisionMaskRCNN(Config):
+    """torchvision's `maskrcnn_resnet50_fpn` with the weights COCO_V1."""
+
+    NAME = "torchvision_maskrcnn_r50_fpn"
+    IMAGES_PER_GPU = 1
+    # COCO's own category numbers, 1 to 90.
+    NUM_CLASSES = 91
+
+    IMAGE_RESIZE_MODE = "pad32"
+    IMAGE_MIN_DIM = 800
+    IMAGE_MAX_DIM = 1333
+    MEAN_PIXEL = 255 * np.array([0.485, 0.456, 0.406])
+    PIXEL_STD = 255 * np.array([0.229, 0.224, 0.225])
+
+    BACKBONE = "torch_resnet50"
+    NORM_EPSILON = 0.0
+    HEAD_NORM = "none"
+    CONV_BIAS = False
+
+    RPN_CHANNELS = 256
+    RPN_OBJECTNESS = "sigmoid"
+    # Widths over heights; torchvision counts heights over widths.
+    RPN_ANCHOR_RATIOS = [2, 1, 0.5]
+    RPN_ANCHOR_WHOLE_PIXELS = True
+    RPN_BBOX_STD_DEV = np.ones(4)
+    BBOX_LOG_LIMIT = float(np.log(1000 / 16))
+    PROPOSALS = "per_level"
+    PRE_NMS_LIMIT = 1000
+    PRE_NMS_LIMIT_TRAINING = 2000
+    POST_NMS_ROIS_TRAINING = 2000
+    POST_NMS_ROIS_INFERENCE = 1000
+
+    ROI_ALIGN = "unaligned"
+    TRAIN_ROIS_PER_IMAGE = 512
+    ROI_POSITIVE_RATIO = 0.25
+    ROI_TARGETS = "fill"
+    BBOX_LOSS_BETA = 1 / 9
+    BBOX_LOSS_PER = "sampled"
+
+    DETECTIONS = "per_class"
+    DETECTION_MIN_CONFIDENCE = 0.05
+    DETECTION_NMS_THRESHOLD = 0.5
+    MASK_PASTE = "padded"
+
+
+class TorchvisionMaskRCNNv2(TorchvisionMaskRCNN):
+    """torchvision's `maskrcnn_resnet50_fpn_v2` with the weights COCO_V1."""
+
+    NAME = "torchvision_maskrcnn_r50_fpn_v2"
+    NORM_EPSILON = 1e-5
+    FPN_NORM = "batch"
+    HEAD_NORM = "batch"
+    RPN_CONVOLUTIONS = 2
+    BOX_HEAD = "conv"
+
+
+class TorchvisionFasterRCNN(TorchvisionMaskRCNN):
+    """torchvision's `fasterrcnn_resnet50_fpn` with the weights COCO_V1, for a `FasterRCNN`."""
+
+    NAME = "torchvision_fasterrcnn_r50_fpn"
+
+
+READY = {ready.NAME: ready for ready in (TorchvisionMaskRCNN, TorchvisionMaskRCNNv2, TorchvisionFasterRCNN)}
