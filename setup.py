@@ -45,7 +45,9 @@ setup(
     python_requires=">=3.10",
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").splitlines(),
     extras_require={
-        "test": ["hypothesis", "ipykernel", "jax", "nbclient", "nbformat", "pytest-xdist", "pyyaml", "ruff"],
+        "test": [
+            "hypothesis", "ipykernel", "jax", "nbclient", "nbformat", "pytest-xdist", "pyyaml", "ruff", "safetensors",
+        ],
     },
     cmdclass={"build_py": BuildWithStartupFile, "editable_wheel": EditableWithStartupFile},
     classifiers=[

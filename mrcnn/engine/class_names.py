@@ -6,11 +6,13 @@ import os
 
 from .atomic_file import write_atomically
 from .class_transfer import match_classes
-from .coco_classes import COCO_CLASS_NAMES
+from .coco_classes import COCO_CLASS_NAMES, COCO_NAMES_BY_ID
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "class_names.json"
+# What a file without names has, by its number of classes.
+_COCO = {len(names): names for names in (COCO_CLASS_NAMES, COCO_NAMES_BY_ID)}
 
 
 def write_class_names(folder, names):
@@ -35,7 +37,8 @@ def write_class_names(folder, names):
 def match_file_classes(weights_path, counts, class_names, file_class_names=None):
     """Where the classes of a model are in a weight file.
 
-    The file's names are `file_class_names`, else those in `class_names.json` beside it, else COCO's where it has 81.
+    The file's names are `file_class_names`, else those in `class_names.json` beside it, else COCO's where it has 81
+    (Matterport, Detectron2) or 91 (torchvision).
 
     Args:
         weights_path: path of the weight file.
@@ -63,8 +66,8 @@ def _file_names(weights_path, count, given):
         return given, "file_class_names"
     if os.path.exists(beside):
         return _read(beside), beside
-    if count == len(COCO_CLASS_NAMES):
-        return COCO_CLASS_NAMES, "COCO"
+    if count in _COCO:
+        return _COCO[count], "COCO"
     raise ValueError(
         f"The names of the {count} classes of {weights_path} are unknown: {beside} is absent. Pass "
         'file_class_names=["BG", ...], the names it was trained with in the order of their class ids.'

@@ -1,4 +1,4 @@
-"""COCO's classes in the order of Matterport's released weights: by COCO's own category ids, background first."""
+"""COCO's classes, background first: in the order of Matterport's and Detectron2's weights, and of torchvision's."""
 
 # fmt: off
 COCO_CLASS_NAMES = (
@@ -12,3 +12,9 @@ COCO_CLASS_NAMES = (
     "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )
 # fmt: on
+
+# Category ids that COCO's images never got; torchvision's weights have a class for each all the same.
+_UNUSED_IDS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+_NAMES = iter(COCO_CLASS_NAMES)
+# Names by category id, background first.
+COCO_NAMES_BY_ID = tuple(f"unused id {index}" if index in _UNUSED_IDS else next(_NAMES) for index in range(91))

@@ -64,7 +64,7 @@ class Detector(Inspection):
     # === Weights ===
 
     def load_weights(self, filepath, by_name=False, exclude=None, class_names=None, file_class_names=None):
-        """Loads weights by layer name, from our own checkpoints, Matterport's files and others.
+        """Loads weights by layer name: our own checkpoints, files of Matterport, torchvision, Detectron2 and others.
 
         Args:
             filepath: path of the file. Where it is a checkpoint of a run, training goes on from its epoch, unless
@@ -74,13 +74,13 @@ class Detector(Inspection):
             class_names: this model's classes in order, `["BG", ...]` (`dataset.class_names`). The heads keep, by
                 name, the classes that the file knows; all others stay as they are.
             file_class_names: the file's classes in order, where neither `class_names.json` beside it tells them nor
-                it has COCO's 81.
+                it has COCO's 81 or 91.
 
         Returns:
             A report of what was loaded, skipped and missing.
 
         Raises:
-            FileNotFoundError, ValueError: no such file, or a file that does not fit this model.
+            FileNotFoundError, ImportError, ValueError: no such file, one that needs PyTorch, or one that does not fit.
         """
         report = weights.load_weights(self.keras_model, filepath, exclude, class_names, file_class_names)
         goes_on = report.classes is None or report.classes.changes_nothing

@@ -9,11 +9,11 @@
 import io
 import os
 import zipfile
-from dataclasses import dataclass
 
 import h5py
 import numpy as np
 
+from .stored_weights import StoredWeight, WeightFile
 from .weight_names import KNOWN_WEIGHTS, canonical_weight, matterport_resnet_name, weights_by_order
 
 # HDF5 keeps attributes in an object header of at most 64 KiB; Keras splits longer lists into name0, name1, ...
@@ -22,56 +22,17 @@ _ATTRIBUTE_LIMIT = 64512
 _BACKEND, _KERAS_VERSION = "tensorflow", "2.5.0"
 
 
-@dataclass(frozen=True)
-class StoredWeight:
-    """One array of a weight file.
-
-    Attributes:
-        layer: name of the leaf layer ("rpn_conv_shared").
-        weight: name of the weight in it ("kernel").
-        ordinal: the name that its place in the layer suggests, for layers whose file keeps no names.
-        value: float array.
-        aliases: further names of the layer: its whole path in the file, its name in Matterport's words.
-    """
-
-    layer: str
-    weight: str
-    ordinal: str
-    value: np.ndarray
-    aliases: tuple = ()
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """What a weight file holds: its path, its `StoredWeight`s and the names of all its layers."""
-
-    path: str
-    weights: tuple
-    layer_names: tuple
-
-
-def read_file(path):
+def read_h5(path):
     """Read every weight of the file `path` (.h5 of Keras 1, 2 or 3, or .keras) into memory.
 
     Optimizer variables, random seeds and integer counters are left out.
 
+    Returns:
+        `WeightFile`.
+
     Raises:
-        FileNotFoundError: there is no such file.
-        TypeError: `path` is no path.
         ValueError: the file is not a weight file, is damaged, or its layout has no layer names.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"The path of the weight file is {path!r}; expected text or a pathlib.Path.")
-    path = os.fspath(path)
-    if os.path.exists(f"{path}.index") and not os.path.isfile(path):
-        raise ValueError(
-            f"{path} is a checkpoint in TensorFlow's own format ({path}.index), which has no layer names. Load it "
-            "with the program that wrote it and save the weights there as an .h5 file."
-        )
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"There is no weight file {path} (looked from {os.getcwd()}).")
-    if os.path.isdir(path):
-        raise ValueError(f"{path} is a folder; name the .h5 file in it.")
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:

@@ -3,6 +3,8 @@
 import re
 
 CLASS_HEADS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
+# What a network for boxes alone does not have.
+TASK_HEADS = ("mrcnn_mask", "mrcnn_keypoint")
 # Entries of one class along the last axis of every weight of these layers.
 CLASS_UNITS = {"mrcnn_class_logits": 1, "mrcnn_bbox_fc": 4, "mrcnn_mask": 1}
 

@@ -20,6 +20,7 @@ class WeightReport:
         missing: weights of the model that the file does not have; they keep their values.
         unused: weights of the file that the model has no place for.
         classes: which classes were kept and which are new, a `ClassMatch`; None where they were not told by name.
+        fits: a sentence on the ready configuration that the file's weights belong to; empty for files of Keras.
     """
 
     path: str
@@ -28,6 +29,7 @@ class WeightReport:
     missing: tuple
     unused: tuple
     classes: ClassMatch | None = None
+    fits: str = ""
 
     @property
     def loaded_layers(self):
@@ -52,6 +54,8 @@ class WeightReport:
         if self.classes:
             lines.append(f"  classes kept by name: {shorten(self.classes.kept)}; new, as they were: "
                          f"{shorten(self.classes.new) or 'none'} (names in the file: {self.classes.origin})")
+        if self.fits:
+            lines.append(f"  {self.fits}")
         return "\n".join(lines)
 
     def _whole_layers(self, names):
@@ -91,6 +95,27 @@ def explain_mismatches(path, mismatches, excluded=()):
     )
 
 
+def explain_gaps(path, missing, unused, excluded=()):
+    """The text of the error for a file of another network whose shapes fit as far as the names are the same.
+
+    Args:
+        path: the file.
+        missing: weights of the model that the file lacks, "layer/weight".
+        unused: weights of the file that the model lacks.
+        excluded: names that the user excluded already; they stay in the list.
+    """
+    gaps = " ".join(
+        f"{what}: {shorten(names)}."
+        for what, names in (("The file lacks", missing), ("It has, and the model lacks", unused))
+        if names
+    )
+    exclude = list(dict.fromkeys([*excluded, *layers_of([*missing, *unused])]))
+    return (
+        f"{path} holds the weights of another network than this model's; nothing was loaded. {gaps} To load what both "
+        f"have all the same: pass exclude={exclude}."
+    )
+
+
 def _by_name(mismatches):
     """A sentence on `class_names`, where the number of classes is what differs."""
     if not any(m.layer in CLASS_UNITS and _differ_only_in(m, -1) for m in mismatches):
@@ -108,7 +133,7 @@ def _causes(mismatches):
         for what, unit, setting, counts in (
             ("classes", CLASS_UNITS.get(m.layer), "NUM_CLASSES", (-1,)),
             ("input channels", 1 if m.layer == "conv1" and m.weight == "kernel" else None, _CHANNELS, (2,)),
-            ("anchors per location", _anchor_unit(m), "RPN_ANCHOR_RATIOS", (-1,)),
+            ("anchors per location", 4 if m.layer == "rpn_bbox_pred" else None, "RPN_ANCHOR_RATIOS", (-1,)),
         ):
             if unit is None or what in explained or not _differ_only_in(m, counts[0]):
                 continue
@@ -118,10 +143,6 @@ def _causes(mismatches):
 
 
 _CHANNELS = "IMAGE_CHANNEL_COUNT; where conv1 is excluded, train all layers"
-
-
-def _anchor_unit(mismatch):
-    return {"rpn_class_raw": 2, "rpn_bbox_pred": 4}.get(mismatch.layer)
 
 
 def _differ_only_in(mismatch, axis):

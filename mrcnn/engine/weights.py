@@ -13,10 +13,11 @@ import numpy as np
 from .atomic_file import write_atomically
 from .class_names import match_file_classes
 from .class_transfer import fits_match, transfer_classes
-from .h5_layout import encode_groups, read_file
+from .h5_layout import encode_groups
 from .model_weights import NESTED_GROUPS, list_weights
-from .weight_names import CLASS_HEADS, CLASS_UNITS
-from .weight_report import Mismatch, WeightReport, explain_mismatches, layers_of, shorten
+from .weight_files import read_file
+from .weight_names import CLASS_HEADS, CLASS_UNITS, TASK_HEADS
+from .weight_report import Mismatch, WeightReport, explain_gaps, explain_mismatches, layers_of, shorten
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def read_weights(path):
     path. Layouts: see `engine.h5_layout`.
 
     Raises:
-        FileNotFoundError, ValueError: see `h5_layout.read_file`.
+        FileNotFoundError, ImportError, ValueError: see `weight_files.read_file`.
     """
     found = {}
     for stored in read_file(path).weights:
@@ -45,7 +46,8 @@ def load_weights(model, path, exclude=None, class_names=None, file_class_names=N
 
     Args:
         model: a built `keras.Model`.
-        path: str or path-like; .h5 of Keras 2 (also a full model, and Matterport's files) or 3, or .keras.
+        path: str or path-like; .h5 of Keras 2 (also a full model, and Matterport's files) or 3, .keras; or .pth,
+            .safetensors or .pkl of torchvision or Detectron2, which must have every weight that is not excluded.
         exclude: name or list of names of layers to leave alone; the name of a composite layer ("rpn_model") means
             all layers in it.
         class_names: the model's classes in order, the background first. The heads then take, class by class, what
@@ -57,8 +59,10 @@ def load_weights(model, path, exclude=None, class_names=None, file_class_names=N
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged or no weight file, no layer of it is in the model, shapes differ (the
-            message has the `exclude` list that helps), or names of classes are unknown or do not fit.
+        ImportError: the file needs PyTorch, which is not installed.
+        ValueError: the file is damaged, tries to run code or is no weight file, no layer of it is in the model,
+            shapes differ (the message has the `exclude` list that helps), names of classes are unknown or do not
+            fit, or a file of torchvision or Detectron2 is of another network.
     """
     if file_class_names is not None and class_names is None:
         raise ValueError("file_class_names names the file's classes; pass the model's too, as class_names.")
@@ -71,7 +75,7 @@ def load_weights(model, path, exclude=None, class_names=None, file_class_names=N
         raise ValueError(
             f"{stored.path} has no layer of this model, so nothing was loaded. Its layers: "
             f"{shorten(layers_of([f'{s.layer}/' for s in stored.weights])) or 'none with weights'}; the model's: "
-            f"{shorten(layers_of([w.name for w in wanted]))}."
+            f"{shorten(layers_of([w.name for w in wanted]))}.{_sentence(stored.fits)}"
         )
     classes = None if class_names is None else _match_classes(pairs, stored.path, class_names, file_class_names)
     values = [_value(weight, source.value, classes) for weight, source in pairs]
@@ -81,7 +85,9 @@ def load_weights(model, path, exclude=None, class_names=None, file_class_names=N
         if tuple(value.shape) != tuple(w.variable.shape)
     ]
     if mismatches:
-        raise ValueError(explain_mismatches(stored.path, mismatches, exclude))
+        raise ValueError(explain_mismatches(stored.path, mismatches, exclude) + _sentence(stored.fits))
+    if stored.dialect:
+        _check_whole(stored, wanted, left_out, pairs, missing, exclude)
     for (weight, _), value in zip(pairs, values, strict=True):
         _assign(weight, value, stored.path)
     report = _report(stored, wanted, left_out, pairs, missing, classes)
@@ -155,6 +161,33 @@ def _value(weight, stored, classes):
     return transfer_classes(_host_array(weight.variable), stored, classes, unit)
 
 
+def _check_whole(stored, wanted, left_out, pairs, missing, exclude):
+    """Refuse a network that resembles the file's in part: Keras' files may fill a part of a model, others may not.
+
+    What the file has for a task that the model lacks does no harm.
+    """
+    absent = tuple(head for head in TASK_HEADS if not any(w.layer.startswith(head) for w in wanted))
+    unused = _unused(stored, wanted, left_out, pairs)
+    more = [name for name in unused if not name.startswith(absent) and layers_of([name])[0] not in exclude]
+    if missing or more:
+        raise ValueError(explain_gaps(stored.path, [w.name for w in missing], more, exclude) + _sentence(stored.fits))
+
+
+def _sentence(text):
+    return f" {text}" if text else ""
+
+
+def _unused(stored, wanted, left_out, pairs):
+    """Weights of the file that are neither loaded nor excluded, "layer/weight"."""
+    used = {id(source) for _, source in pairs}
+    names_left_out = {name for w in wanted if id(w) in left_out for name in (w.layer, w.path)}
+    return [
+        f"{s.layer}/{s.weight}"
+        for s in stored.weights
+        if id(s) not in used and not names_left_out & {s.layer, *s.aliases}
+    ]
+
+
 def _assign(weight, value, path):
     weight.variable.assign(value)
     held = keras.ops.convert_to_numpy(weight.variable.value)
@@ -163,20 +196,14 @@ def _assign(weight, value, path):
 
 
 def _report(stored, wanted, left_out, pairs, missing, classes):
-    used = {id(source) for _, source in pairs}
-    excluded = [w for w in wanted if id(w) in left_out]
-    names_left_out = {name for w in excluded for name in (w.layer, w.path)}
     return WeightReport(
         path=stored.path,
         loaded=tuple(w.name for w, _ in pairs),
-        excluded=tuple(w.name for w in excluded),
+        excluded=tuple(w.name for w in wanted if id(w) in left_out),
         missing=tuple(w.name for w in missing),
-        unused=tuple(
-            f"{s.layer}/{s.weight}"
-            for s in stored.weights
-            if id(s) not in used and not names_left_out & {s.layer, *s.aliases}
-        ),
+        unused=(*_unused(stored, wanted, left_out, pairs), *stored.unknown),
         classes=classes,
+        fits=stored.fits,
     )
 
 

@@ -16,6 +16,8 @@ FLOORS = [
 ]
 FACADES = {"model", "utils", "parallel_model"}
 BACKENDS = {"tensorflow", "jax", "torch"}
+# Weight files that only PyTorch can read and write.
+NAMES_TORCH = PACKAGE / "engine" / "pth_files.py"
 READS_CONFIG = {"data", "engine", "evaluation", "architectures"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -63,7 +65,7 @@ class TestEveryFile:
         if path.parent.name == "backend":
             return
         named = {module.split(".")[0] for level, module in imports(path) if level == 0}
-        assert not named & BACKENDS
+        assert named & BACKENDS == ({"torch"} if path == NAMES_TORCH else set())
 
     def test_imports_of_the_package_are_relative(self, path):
         assert all(module.split(".")[0] != "mrcnn" for level, module in imports(path) if level == 0)
@@ -77,6 +79,11 @@ class TestEveryFile:
 
     def test_fits_in_a_head(self, path):
         assert len(path.read_text().splitlines()) <= 320
+
+
+def test_torch_is_imported_only_when_one_of_its_files_is_met():
+    at_import = [node for node in ast.parse(NAMES_TORCH.read_text()).body if isinstance(node, ast.Import)]
+    assert "torch" not in {alias.name for node in at_import for alias in node.names}
 
 
 @pytest.mark.parametrize("name", sorted(FACADES))

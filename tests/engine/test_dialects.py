@@ -62,13 +62,15 @@ class TestMeaning:
 
     def test_channels_of_the_image(self):
         kernel, image = _numbers(5, 3, 7, 7), _numbers(3, 7, 7)
-        np.testing.assert_array_equal((t.BGR.read(kernel) * image[::-1]).sum((1, 2, 3)), (kernel * image).sum((1, 2, 3)))
+        ours, reversed_image = t.BGR.read(kernel), image[::-1]
+        np.testing.assert_array_equal((ours * reversed_image).sum((1, 2, 3)), (kernel * image).sum((1, 2, 3)))
 
 
 def _layout(folder, name):
     """{key: shape}, and {key: key that the published file has}."""
     rows = json.loads((folder / f"layout_{name}.json").read_text())["keys"]
-    return {row["key"]: tuple(row["shape"]) for row in rows}, {r["key"]: r.get("checkpoint_key", r["key"]) for r in rows}
+    published = {row["key"]: row.get("checkpoint_key", row["key"]) for row in rows}
+    return {row["key"]: tuple(row["shape"]) for row in rows}, published
 
 
 def _weights(shapes, divide):
