@@ -89,7 +89,8 @@ class Config:
     # --- Images and masks ---------------------------------------------------------------
     # "square": fit into MAX x MAX with padding. "pad64": pad sides to multiples of 64.
     # "crop": random MIN x MIN piece, for training only. "none": images are used as they are. "pad32": shorter side
-    # to MIN, longer at most MAX, zeros behind it to multiples of 32, as in torchvision.
+    # to MIN, longer at most MAX, zeros behind it to multiples of 32, as in torchvision. "pad32_smooth": the same as in
+    # Detectron2, which smooths when shrinking.
     IMAGE_RESIZE_MODE = "square"
     IMAGE_MIN_DIM = 800
     IMAGE_MAX_DIM = 1024
@@ -111,6 +112,8 @@ class Config:
     # "matterport": one bilinear sample a bin (for its weights). "aligned": as in the paper. "unaligned": half a cell
     # off, for weights of torchvision.
     ROI_ALIGN = "matterport"
+    # Samples along each side of a bin, for all but "matterport"; 0 for as many as a bin has pixels.
+    ROI_SAMPLING_RATIO = 2
     # "fc": two fully connected layers. "conv": four convolutions and one fully connected layer.
     BOX_HEAD = "fc"
     POOL_SIZE = 7

@@ -8,7 +8,7 @@ import numbers
 
 import numpy as np
 
-RESIZE_MODES = ("square", "pad64", "pad32", "crop", "none")
+RESIZE_MODES = ("square", "pad64", "crop", "none", "pad32", "pad32_smooth")
 
 # The pyramid halves the image six times.
 SIZE_RULE = (
@@ -43,6 +43,7 @@ _WHOLE = {
     "IMAGES_PER_GPU": 1,
     "BATCH_SIZE": 1,
     "WORKERS": 0,
+    "ROI_SAMPLING_RATIO": 0,
     "NUM_CLASSES": 1,
     "IMAGE_CHANNEL_COUNT": 1,
     "TOP_DOWN_PYRAMID_SIZE": 1,
@@ -170,9 +171,9 @@ def _sizes(settings, mode):
                 "IMAGE_RESIZE_MODE",
                 'cuts at random and is for training only; use "pad64" to detect.',
             )
-    if resize == "pad32" and not (_is_whole(minimum, 1) and _is_whole(maximum, minimum)):
-        yield _line(settings, "IMAGE_MIN_DIM", f'and IMAGE_MAX_DIM = {maximum!r} must be whole in mode "pad32", the '
-                    "second not the smaller.")
+    if resize.startswith("pad32") and not (_is_whole(minimum, 1) and _is_whole(maximum, minimum)):
+        allowed = f'and IMAGE_MAX_DIM = {maximum!r} must be whole in mode "{resize}", the second not the smaller.'
+        yield _line(settings, "IMAGE_MIN_DIM", allowed)
     if resize == "pad64" and minimum and minimum % 64:
         yield _line(settings, "IMAGE_MIN_DIM", f'in mode "pad64". {SIZE_RULE}')
     if settings.IMAGE_MIN_SCALE and not _is_number(settings.IMAGE_MIN_SCALE, 0, None):

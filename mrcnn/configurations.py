@@ -74,4 +74,50 @@ class TorchvisionFasterRCNN(TorchvisionMaskRCNN):
     NAME = "torchvision_fasterrcnn_r50_fpn"
 
 
-READY = {ready.NAME: ready for ready in (TorchvisionMaskRCNN, TorchvisionMaskRCNNv2, TorchvisionFasterRCNN)}
+class Detectron2MaskRCNN(TorchvisionMaskRCNN):
+    """Detectron2's `mask_rcnn_R_50_FPN_3x` and `_1x`."""
+
+    NAME = "detectron2_maskrcnn_r50_fpn"
+    NUM_CLASSES = 81
+
+    IMAGE_RESIZE_MODE = "pad32_smooth"
+    # Red, green, blue; Detectron2 lists them the other way round.
+    MEAN_PIXEL = np.array([123.675, 116.280, 103.530])
+    PIXEL_STD = 1.0
+
+    BACKBONE = "msra_resnet50"
+    NORM_EPSILON = 1e-5
+    RPN_ANCHOR_WHOLE_PIXELS = False
+    POST_NMS_ROIS_TRAINING = 1000
+    ROI_ALIGN = "aligned"
+    ROI_SAMPLING_RATIO = 0
+    BBOX_LOSS_BETA = 0.0
+    MASK_PASTE = "centers"
+
+
+class Detectron2MaskRCNN101(Detectron2MaskRCNN):
+    """Detectron2's `mask_rcnn_R_101_FPN_3x`."""
+
+    NAME = "detectron2_maskrcnn_r101_fpn"
+    BACKBONE = "msra_resnet101"
+
+
+class Detectron2MaskRCNNX101(Detectron2MaskRCNN):
+    """Detectron2's `mask_rcnn_X_101_32x8d_FPN_3x`."""
+
+    NAME = "detectron2_maskrcnn_x101_fpn"
+    PIXEL_STD = np.array([58.395, 57.120, 57.375])
+    BACKBONE = "torch_resnext101_32x8d"
+
+
+READY = {
+    ready.NAME: ready
+    for ready in (
+        TorchvisionMaskRCNN,
+        TorchvisionMaskRCNNv2,
+        TorchvisionFasterRCNN,
+        Detectron2MaskRCNN,
+        Detectron2MaskRCNN101,
+        Detectron2MaskRCNNX101,
+    )
+}

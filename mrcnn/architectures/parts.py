@@ -73,7 +73,7 @@ def roi_target_layer(config):
 
 def roi_align(config, side, name):
     """Pools regions to `side` x `side` cells."""
-    return PyramidROIAlign((side, side), config.ROI_ALIGN, name=name)
+    return PyramidROIAlign((side, side), config.ROI_ALIGN, config.ROI_SAMPLING_RATIO, name=name)
 
 
 def box_head(config):

@@ -8,6 +8,7 @@ from .image_meta import mold_padded
 from .load import limit_instances, load_image_gt
 from .random_rois import build_detection_targets, generate_random_rois
 from .report import image_label
+from .resize import EXACT_MODES
 
 # Images that may fail one after the other before training stops.
 MAX_FAILURES = 5
@@ -50,7 +51,7 @@ def load_item(
     image, meta, class_ids, boxes, masks = load_image_gt(
         dataset, config, image_id, augment, augmentation, use_mini_mask=config.USE_MINI_MASK, rng=rng
     )
-    multiple = 32 if config.IMAGE_RESIZE_MODE == "pad32" else 64
+    multiple = 32 if config.IMAGE_RESIZE_MODE in EXACT_MODES else 64
     if image.shape[0] % multiple or image.shape[1] % multiple:
         raise ValueError(
             f"{image_label(dataset, image_id)} is {image.shape[0]} x {image.shape[1]} pixels after resizing. "

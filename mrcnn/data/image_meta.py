@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .resize import EXACT_MODES
+
 
 def compose_image_meta(image_id, original_image_shape, image_shape, window, scale, active_class_ids):
     """Pack what the graph must know of an image into one row.
@@ -47,9 +49,9 @@ def mold_image(images, config):
 
 
 def mold_padded(image, window, config):
-    """`mold_image` of a resized image; in mode "pad32" what lies outside `window` (y1, x1, y2, x2) becomes 0."""
+    """`mold_image` of a resized image; in the modes "pad32" what lies outside `window` (y1, x1, y2, x2) becomes 0."""
     molded = mold_image(image, config)
-    if config.IMAGE_RESIZE_MODE == "pad32":
+    if config.IMAGE_RESIZE_MODE in EXACT_MODES:
         _, _, bottom, right = (int(edge) for edge in window)
         molded[bottom:], molded[:, right:] = 0, 0
     return molded

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 PAD_MULTIPLE = 64
+# Sides are resized and padded as other programs do it.
+EXACT_MODES = ("pad32", "pad32_smooth")
 
 
 class ResizePlan(NamedTuple):
@@ -20,7 +22,7 @@ class ResizePlan(NamedTuple):
 
     size: (height, width) after scaling; window: where the picture lies in the result;
     padding: ((top, bottom), (left, right), (0, 0)); crop: (y, x, height, width) or None;
-    exact: enlarged pictures repeat their border and values are not rounded (mode "pad32").
+    exact: resized as other programs do it, see `resize_exactly`; None as Matterport does it.
     """
 
     size: tuple
@@ -28,7 +30,7 @@ class ResizePlan(NamedTuple):
     scale: float
     padding: list
     crop: tuple
-    exact: bool = False
+    exact: str | None = None
 
 
 def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
@@ -36,8 +38,8 @@ def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode=
     no_padding = [(0, 0), (0, 0), (0, 0)]
     if mode == "none":
         return ResizePlan((height, width), (0, 0, height, width), 1, no_padding, None)
-    if mode == "pad32":
-        return _plan_by_short_side(height, width, min_dim, max_dim)
+    if mode in EXACT_MODES:
+        return _plan_by_short_side(height, width, min_dim, max_dim, mode)
     scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
     # Very long pictures: the short side must not vanish.
     size = max(1, round(height * scale)), max(1, round(width * scale))
@@ -56,20 +58,28 @@ def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode=
             raise ValueError(f'min_dim = {min_dim}: IMAGE_RESIZE_MODE "pad64" needs a multiple of 64.')
         padding = [_pad_to(side, -(-side // PAD_MULTIPLE) * PAD_MULTIPLE) for side in size] + [(0, 0)]
     else:
-        raise ValueError(f'mode = {mode!r}; IMAGE_RESIZE_MODE is one of "square", "pad64", "pad32", "crop", "none".')
+        raise ValueError(
+            f'mode = {mode!r}; IMAGE_RESIZE_MODE is one of "square", "pad64", "crop", "none", '
+            f"{', '.join(map(repr, EXACT_MODES))}."
+        )
     top, left = padding[0][0], padding[1][0]
     return ResizePlan(size, (top, left, top + size[0], left + size[1]), scale, padding, None)
 
 
-def _plan_by_short_side(height, width, min_dim, max_dim):
+def _plan_by_short_side(height, width, min_dim, max_dim, mode):
     if not min_dim or not max_dim:
-        raise ValueError('IMAGE_RESIZE_MODE "pad32" needs min_dim and max_dim (IMAGE_MIN_DIM, IMAGE_MAX_DIM).')
-    # In single precision as in torchvision: rounding decides whether a side that fits comes out whole.
-    short, long = np.float32(min(height, width)), np.float32(max(height, width))
-    scale = float(min(np.float32(min_dim) / short, np.float32(max_dim) / long))
-    size = max(1, int(height * scale)), max(1, int(width * scale))
+        raise ValueError(f'IMAGE_RESIZE_MODE "{mode}" needs min_dim and max_dim (IMAGE_MIN_DIM, IMAGE_MAX_DIM).')
+    if mode == "pad32":
+        # In single precision as in torchvision: rounding decides whether a side that fits comes out whole.
+        short, long = np.float32(min(height, width)), np.float32(max(height, width))
+        scale = float(min(np.float32(min_dim) / short, np.float32(max_dim) / long))
+        size = max(1, int(height * scale)), max(1, int(width * scale))
+    else:
+        scale = min_dim / min(height, width)
+        scale *= min(1, max_dim / (scale * max(height, width)))
+        size = int(height * scale + 0.5), int(width * scale + 0.5)
     padding = [(0, -side % 32) for side in size] + [(0, 0)]
-    return ResizePlan(size, (0, 0, *size), scale, padding, None, exact=True)
+    return ResizePlan(size, (0, 0, *size), scale, padding, None, exact=mode)
 
 
 def _without_padding(plan):
@@ -109,13 +119,13 @@ def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square
         mode: "none" leaves the image, "square" pads to max_dim x max_dim, "pad64" pads both
             sides to multiples of 64, "crop" cuts a random min_dim x min_dim piece. "pad32" is torchvision's way: the
             shorter side becomes min_dim unless the longer one would exceed max_dim, zeros behind the picture fill
-            both sides to multiples of 32.
+            both sides to multiples of 32. "pad32_smooth" is Detectron2's: the same, with smoothing when shrinking.
         padding: of early 2018, before there were modes: True is the mode "square", False the same without the
             padding; the crop is left out of the result then.
         rng: numpy RandomState for the crop; None draws from Python's global state.
 
     Returns:
-        image: [h, w, C], the same dtype; float32 in mode "pad32".
+        image: [h, w, C], the same dtype; float32 in the modes "pad32" and "pad32_smooth".
         window: (y1, x1, y2, x2) of the picture inside the result, without padding.
         scale: factor from the given to the resized image.
         padding: [(top, bottom), (left, right), (0, 0)].
@@ -132,7 +142,7 @@ def apply_plan(image, plan):
     """The image [H, W, C] as the plan says, in its own dtype; float32 where the plan is exact."""
     dtype = np.float32 if plan.exact else image.dtype
     if image.shape[:2] != tuple(plan.size):
-        image = edge_bilinear(image, plan.size) if plan.exact else bilinear(image, plan.size)
+        image = resize_exactly(image, plan.size, plan.exact) if plan.exact else bilinear(image, plan.size)
     if plan.crop is not None:
         top, left, height, width = plan.crop
         return image[top : top + height, left : left + width].astype(dtype)
@@ -168,6 +178,20 @@ def bilinear(image, size):
         _fade_border(result, image.shape[0], limits)
         _fade_border(result.swapaxes(0, 1), image.shape[1], limits)
     return result
+
+
+def resize_exactly(image, size, mode):
+    """[H, W, C] to `size` (height, width) as torchvision ("pad32") or Detectron2 ("pad32_smooth") does it: float32.
+
+    Detectron2 resizes whole-number pictures with Pillow, which smooths when shrinking, and others as torchvision.
+    """
+    if mode == "pad32" or image.dtype != np.uint8:
+        return edge_bilinear(image, size)
+    from PIL import Image
+
+    # Pillow knows pictures of one, three and four channels; the channels do not touch each other.
+    planes = [Image.fromarray(plane).resize(size[::-1], Image.BILINEAR) for plane in np.moveaxis(image, -1, 0)]
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1).astype(np.float32)
 
 
 def edge_bilinear(image, size):

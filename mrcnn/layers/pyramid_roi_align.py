@@ -21,7 +21,7 @@ class PyramidROIAlign(keras.layers.Layer):
         sampling: "matterport" (one sample a cell, corner to corner, for weights trained with it), "aligned" (the
             paper's RoIAlign as Detectron2 has it) or "unaligned" (as torchvision has it, half a cell off). The first
             rounds a box's level, the others take the next lower one, as in the paper.
-        sampling_ratio: samples a cell along each axis, for all but "matterport".
+        sampling_ratio: samples a cell along each axis, for all but "matterport"; 0 for as many as a cell has pixels.
 
     Call arguments:
         inputs: `[boxes, image_meta, P2, P3, P4, P5]`, boxes `[B, R, 4]` normalised, meta `[B, 12 + C]`,
@@ -45,7 +45,8 @@ class PyramidROIAlign(keras.layers.Layer):
         self.pool_shape = tuple(int(side) for side in pool_shape)
         self.sampling = sampling
         self.sampling_ratio = int(sampling_ratio)
-        self.supports_jit = supports_jit("crop_and_resize" if sampling == "matterport" else "roi_align")
+        kernel = "roi_align" if self.sampling_ratio else "adaptive_roi_align"
+        self.supports_jit = supports_jit("crop_and_resize" if sampling == "matterport" else kernel)
 
     def call(self, inputs):
         boxes, image_meta, *features = inputs

@@ -77,7 +77,7 @@ def crop_and_resize(features, boxes, levels, pool_shape):
 
 
 def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2, aligned=True):
-    """RoIAlign (Mask R-CNN, section 3), each cell the mean of `sampling_ratio` x `sampling_ratio` bilinear samples.
+    """RoIAlign (Mask R-CNN, section 3), each cell the mean of a grid of bilinear samples.
 
     Args:
         features: list of L levels `[B, h_l, w_l, C]`, one floating dtype.
@@ -86,7 +86,8 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2,
         strides: for each level the pixels between two cells, a number or a `(y, x)` pair of numbers or
             scalar tensors.
         pool_shape: `(height, width)` of the result.
-        sampling_ratio: samples a cell along each axis, at least 1.
+        sampling_ratio: samples a cell along each axis; 0 takes as many as a cell has pixels of the level, which
+            Detectron2's weights were trained with and not every backend can train with.
         aligned: whether pixel 0 has its centre at 0.5, as Detectron2 has it. False is the first RoIAlign, which
             torchvision's weights were trained with: the centre at 0, and boxes at least one cell high and wide.
 
@@ -94,16 +95,18 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2,
         `[B, R, height, width, C]`, dtype of the features. Interpolated in float32.
 
     Raises:
-        ValueError: `sampling_ratio` below 1; the box-dependent number that torchvision uses there has no
-            static shape.
+        ValueError: a negative `sampling_ratio`.
     """
-    if sampling_ratio < 1:
-        raise ValueError(f"sampling_ratio is {sampling_ratio}, expected at least 1 (the usual value is 2).")
+    if sampling_ratio < 0:
+        raise ValueError(f"sampling_ratio is {sampling_ratio}, expected 0 or more (the usual value is 2).")
     boxes_px = ops.stop_gradient(ops.cast(boxes_px, "float32"))
     pairs = [stride if isinstance(stride, tuple | list) else (stride, stride) for stride in strides]
     pairs = [[ops.stop_gradient(ops.cast(stride, "float32")) for stride in pair] for pair in pairs]
     levels = ops.cast(levels, "int32")
-    return kernel("roi_align")(list(features), boxes_px, levels, pairs, tuple(pool_shape), sampling_ratio, aligned)
+    arguments = list(features), boxes_px, levels, pairs, tuple(pool_shape), aligned
+    if sampling_ratio == 0:
+        return kernel("adaptive_roi_align")(*arguments)
+    return kernel("roi_align")(*arguments, sampling_ratio)
 
 
 def boxes_in_cells(boxes_px, stride_y, stride_x, aligned):
@@ -184,12 +187,27 @@ def mean_taps(start, stop, size, cells, samples):
     last = ops.cast(size, "float32")[..., None] - 1.0
     taps = []
     for sample in range(samples):
-        offset = ops.arange(cells, dtype="float32") + (sample + 0.5) / samples
-        position = start[..., None] + offset * ((stop - start) / cells)[..., None]
-        inside = (position >= -1.0) & (position <= last + 1.0)
-        position = ops.where(inside, ops.clip(position, 0.0, last), 0.0)
-        taps += _linear_taps(position, last, ops.cast(inside, "float32") / samples)
+        position = sample_positions(start, stop, cells, sample, float(samples))
+        taps += border_taps(position, last, 1.0 / samples)
     return taps
+
+
+def sample_positions(start, stop, cells, sample, samples):
+    """Where the sample number `sample` of `samples` lies in each cell: `[B, R, cells]` float32."""
+    offset = ops.arange(cells, dtype="float32") + (sample + 0.5) / samples
+    return start[..., None] + offset * ((stop - start) / cells)[..., None]
+
+
+def border_taps(position, last, weight):
+    """The two taps of samples that take the border's value up to one cell outside the map, and 0 beyond."""
+    inside = (position >= -1.0) & (position <= last + 1.0)
+    position = ops.where(inside, ops.clip(position, 0.0, last), 0.0)
+    return _linear_taps(position, last, ops.cast(inside, "float32") * weight)
+
+
+def sample_counts(start, stop, cells):
+    """How many samples a cell the adaptive RoIAlign takes along one axis: `[B, R]` float32, at least 1."""
+    return ops.maximum(ops.ceil((stop - start) / cells), 1.0)
 
 
 def _rounded(product):

@@ -104,9 +104,9 @@ def test_aligned_reads_a_plane_exactly(implementation):
     np.testing.assert_allclose(pooled, 2 * y + 3 * x, rtol=1e-5)
 
 
-def test_aligned_refuses_no_samples():
+def test_refuses_a_negative_number_of_samples():
     with pytest.raises(ValueError, match="sampling_ratio"):
-        roi_ops.roi_align(_pyramid(), BOXES, LEVELS, (4, 8, 16, 32), (7, 7), sampling_ratio=0)
+        roi_ops.roi_align(_pyramid(), BOXES, LEVELS, (4, 8, 16, 32), (7, 7), sampling_ratio=-1)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -130,15 +130,16 @@ def test_no_boxes_on_most_levels(implementation):
 
 @pytest.mark.parametrize("cells", [7, 14])
 @pytest.mark.parametrize("aligned", [True, False])
-def test_like_torchvisions_operator(golden_torchvision, implementation, cells, aligned):
+@pytest.mark.parametrize("samples", [0, 2])
+def test_like_torchvisions_operator(golden_torchvision, implementation, cells, aligned, samples):
     case = np.load(golden_torchvision / "ops_roi_align.npz")
     features = case["x"].transpose(0, 2, 3, 1)
     rois = case["rois"]
-    expected = case[f"{cells}_{'aligned' if aligned else 'legacy'}_sr2"].transpose(0, 2, 3, 1)
+    expected = case[f"{cells}_{'aligned' if aligned else 'legacy'}_sr{samples}"].transpose(0, 2, 3, 1)
     # One row of boxes for each picture: those of the other are computed and not looked at.
     boxes = np.stack([rois[:, [2, 1, 4, 3]]] * 2)
     levels, stride = np.zeros(boxes.shape[:2], int), 1 / float(case["spatial_scale"])
-    pooled = _numpy(roi_ops.roi_align([features], boxes, levels, (stride,), (cells, cells), 2, aligned))
+    pooled = _numpy(roi_ops.roi_align([features], boxes, levels, (stride,), (cells, cells), samples, aligned))
     pooled = pooled[rois[:, 0].astype(int), np.arange(len(rois))]
     np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
@@ -147,3 +148,26 @@ def test_paper_levels_like_torchvision(golden_torchvision):
     case = np.load(golden_torchvision / "ops_roi_align.npz")
     levels = _numpy(roi_ops.assign_levels_px(case["level_boxes"]))
     np.testing.assert_array_equal(levels - levels.min(), case["levels"] - case["levels"].min())
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the gradient is taken with TensorFlow")
+@pytest.mark.parametrize("samples", [0, 2])
+@pytest.mark.parametrize("aligned", [True, False])
+def test_gradient_like_torchvisions(golden_torchvision, aligned, samples):
+    import tensorflow as tf
+
+    case = np.load(golden_torchvision / "ops_roi_align.npz")
+    kind = f"7_{'aligned' if aligned else 'legacy'}_sr{samples}"
+    rois, stride = case["rois"], 1 / float(case["spatial_scale"])
+    features = tf.constant(case["x"].transpose(0, 2, 3, 1))
+    boxes = np.stack([rois[:, [2, 1, 4, 3]]] * 2)
+    upstream = case["upstream"].transpose(0, 2, 3, 1)
+    # Only a box of a picture itself pulls at it.
+    pull = np.stack([upstream * (rois[:, 0] == image)[:, None, None, None] for image in range(2)])
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        levels = np.zeros(boxes.shape[:2], int)
+        pooled = roi_ops.roi_align([features], boxes, levels, (stride,), (7, 7), samples, aligned)
+        total = tf.reduce_sum(pooled * pull)
+    gradient = tape.gradient(total, features).numpy().transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(gradient, case[f"{kind}_grad"], atol=1e-4)

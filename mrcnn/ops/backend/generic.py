@@ -3,7 +3,17 @@
 from keras import ops
 
 from ..boxes import iou_matrix
-from ..roi_align import boxes_in_cells, corner_taps, flatten_levels, gather_taps, level_geometry, mean_taps
+from ..roi_align import (
+    border_taps,
+    boxes_in_cells,
+    corner_taps,
+    flatten_levels,
+    gather_taps,
+    level_geometry,
+    mean_taps,
+    sample_counts,
+    sample_positions,
+)
 from ..sampling import gather_rows
 from ..sampling import top_k as stable_top_k
 
@@ -141,14 +151,47 @@ def crop_and_resize(features, boxes, levels, pool_shape):
     return gather_taps(flatten_levels(features), base, width, y_taps, x_taps)
 
 
-def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio, aligned):
+def roi_align(features, boxes_px, levels, strides, pool_shape, aligned, sampling_ratio):
     """See `ops.roi_align.roi_align`; `strides` are pairs of tensors. One gather over all levels per tap."""
     base, height, width = level_geometry(features, levels)
-    stride_y, stride_x = (ops.take(ops.stack([pair[axis] for pair in strides]), levels, axis=0) for axis in range(2))
-    boxes = boxes_in_cells(boxes_px, stride_y, stride_x, aligned)
+    boxes = _boxes_on_their_level(boxes_px, levels, strides, aligned)
     y_taps = mean_taps(boxes[..., 0], boxes[..., 2], height, pool_shape[0], sampling_ratio)
     x_taps = mean_taps(boxes[..., 1], boxes[..., 3], width, pool_shape[1], sampling_ratio)
     return gather_taps(flatten_levels(features), base, width, y_taps, x_taps)
+
+
+def adaptive_roi_align(features, boxes_px, levels, strides, pool_shape, aligned):
+    """See `ops.roi_align.roi_align`. A loop over the samples of a cell, as many as the largest box needs; boxes that
+    need fewer leave the rest out. Backends whose loops of unknown length have no gradient cannot train with it.
+    """
+    flat = flatten_levels(features)
+    base, height, width = level_geometry(features, levels)
+    boxes = _boxes_on_their_level(boxes_px, levels, strides, aligned)
+    axes = []
+    for axis, size in enumerate((height, width)):
+        start, stop = boxes[..., axis], boxes[..., 2 + axis]
+        axes.append((start, stop, sample_counts(start, stop, pool_shape[axis]), ops.cast(size, "float32") - 1.0))
+    (y1, y2, y_counts, y_last), (x1, x2, x_counts, x_last) = axes
+    rows, columns = (ops.cast(ops.max(counts), "int32") for counts in (y_counts, x_counts))
+
+    def add(number, total):
+        row, column = (ops.cast(part, "float32") for part in (number // columns, number % columns))
+        y = sample_positions(y1, y2, pool_shape[0], row, y_counts[..., None])
+        x = sample_positions(x1, x2, pool_shape[1], column, x_counts[..., None])
+        y_weight = ops.where(row < y_counts, 1.0 / y_counts, 0.0)[..., None]
+        x_weight = ops.where(column < x_counts, 1.0 / x_counts, 0.0)[..., None]
+        y_taps, x_taps = border_taps(y, y_last[..., None], y_weight), border_taps(x, x_last[..., None], x_weight)
+        return number + 1, total + ops.cast(gather_taps(flat, base, width, y_taps, x_taps), "float32")
+
+    batch, count = ops.shape(boxes)[:2]
+    start = ops.convert_to_tensor(0, dtype="int32"), ops.zeros((batch, count, *pool_shape, flat.shape[-1]))
+    _, total = ops.while_loop(lambda number, _: number < rows * columns, add, start)
+    return ops.cast(total, flat.dtype)
+
+
+def _boxes_on_their_level(boxes_px, levels, strides, aligned):
+    stride_y, stride_x = (ops.take(ops.stack([pair[axis] for pair in strides]), levels, axis=0) for axis in range(2))
+    return boxes_in_cells(boxes_px, stride_y, stride_x, aligned)
 
 
 def on_used_rows(function, rows, used):

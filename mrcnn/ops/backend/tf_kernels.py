@@ -9,10 +9,13 @@ from ..roi_align import boxes_in_cells
 # A layer that contains one of these tells Keras not to compile its model with XLA: it has no crop and no rows
 # without a fixed number, and its version of the suppression is slower than the generic one and takes the later of
 # equal scores first.
-WITHOUT_XLA = ("crop_and_resize", "roi_align", "nms", "on_used_rows")
+WITHOUT_XLA = ("crop_and_resize", "roi_align", "adaptive_roi_align", "nms", "on_used_rows")
 
 # Feature dtypes that the native crop reads without a copy.
 _NATIVE_CROP_DTYPES = (tf.float32, tf.float16)
+
+# More samples a cell than any box of an image needs.
+_MOST_SAMPLES = 1 << 15
 
 
 def sharing_devices():
@@ -61,25 +64,57 @@ def crop_and_resize(features, boxes, levels, pool_shape):
     return _level_by_level(crop, features, boxes, levels)
 
 
-def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio, aligned):
-    """See `generic.roi_align`. 3 times faster: the native crop takes the samples, a pooling averages them.
-
-    The crop is 0 outside the map, where the RoIAlign takes the border's value for one cell more: each level gets a
-    border of one repeated cell.
-    """
+def roi_align(features, boxes_px, levels, strides, pool_shape, aligned, sampling_ratio):
+    """See `generic.roi_align`. 3 times faster: the native crop takes the samples, a pooling averages them."""
 
     def align(level, feature, boxes, image):
         edges = boxes_in_cells(boxes, *strides[level], aligned)
-        half_step = (edges[:, 2:] - edges[:, :2]) / (2.0 * sampling_ratio * tf.constant(pool_shape, tf.float32))
-        # The crop spans from the first to the last sample, in units of the bordered map.
-        last = tf.cast(tf.shape(feature)[1:3], tf.float32) + 1.0
-        samples = tf.concat([(edges[:, :2] + half_step + 1.0) / last, (edges[:, 2:] - half_step + 1.0) / last], axis=1)
-        bordered = tf.pad(_native_dtype(feature), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
-        grid = [side * sampling_ratio for side in pool_shape]
-        crops = tf.image.crop_and_resize(bordered, samples, image, grid)
+        crops = _sampled(_bordered(feature), edges, image, pool_shape, (sampling_ratio, sampling_ratio))
         return tf.nn.avg_pool2d(crops, sampling_ratio, sampling_ratio, "VALID")
 
     return _level_by_level(align, features, boxes_px, levels)
+
+
+def adaptive_roi_align(features, boxes_px, levels, strides, pool_shape, aligned):
+    """See `generic.adaptive_roi_align`. Boxes that need the same numbers of samples are cropped together, so each
+    costs what it needs; and it has a gradient.
+    """
+    cells = tf.constant(pool_shape)
+
+    def align(level, feature, boxes, image):
+        edges = boxes_in_cells(boxes, *strides[level], aligned)
+        size = (edges[:, 2:] - edges[:, :2]) / tf.cast(cells, tf.float32)
+        counts = tf.cast(tf.maximum(tf.math.ceil(size), 1.0), tf.int32)
+        kinds, kind_of_box = tf.unique(counts[:, 0] * _MOST_SAMPLES + counts[:, 1])
+        bordered, channels = _bordered(feature), feature.shape[-1]
+
+        def pool_kind(kind, pooled):
+            here = tf.where(kind_of_box == kind)
+            samples = tf.stack([kinds[kind] // _MOST_SAMPLES, kinds[kind] % _MOST_SAMPLES])
+            crops = _sampled(bordered, tf.gather_nd(edges, here), tf.gather_nd(image, here), cells, samples)
+            shape = [-1, pool_shape[0], samples[0], pool_shape[1], samples[1], channels]
+            means = tf.reduce_mean(tf.reshape(crops, shape), axis=(2, 4))
+            return kind + 1, tf.tensor_scatter_nd_update(pooled, here, means)
+
+        start = tf.zeros((tf.shape(boxes)[0], *pool_shape, channels), bordered.dtype)
+        return tf.while_loop(lambda kind, _: kind < tf.size(kinds), pool_kind, (0, start))[1]
+
+    return _level_by_level(align, features, boxes_px, levels)
+
+
+def _bordered(feature):
+    """The crop is 0 outside the map, where the RoIAlign takes the border's value for one cell more."""
+    return tf.pad(_native_dtype(feature), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+
+
+def _sampled(bordered, edges, image, cells, samples):
+    """`[n, cells * samples, ..., C]`: the samples of boxes `[n, 4]` given in cells of the map without its border."""
+    grid = tf.convert_to_tensor(cells) * tf.convert_to_tensor(samples)
+    half_step = (edges[:, 2:] - edges[:, :2]) / (2.0 * tf.cast(grid, tf.float32))
+    # The crop spans from the first to the last sample, in units of the bordered map.
+    last = tf.cast(tf.shape(bordered)[1:3], tf.float32) - 1.0
+    corners = tf.concat([(edges[:, :2] + half_step + 1.0) / last, (edges[:, 2:] - half_step + 1.0) / last], axis=1)
+    return tf.image.crop_and_resize(bordered, corners, image, grid)
 
 
 def _native_dtype(feature):

@@ -1,0 +1,133 @@
+"""Detectron2's Mask R-CNN, loaded from its own weights, gives Detectron2's numbers stage by stage."""
+
+import importlib.util
+
+import keras
+import numpy as np
+import pytest
+
+from mrcnn.architectures.mask_rcnn import MaskRCNN
+from mrcnn.configurations import Detectron2MaskRCNN
+from mrcnn.data.mask_paste import paste_centers
+from tests import golden_torchvision as peer
+
+pytestmark = [pytest.mark.jax, pytest.mark.slow]
+MODEL = "d2_mask_rcnn_R_50_FPN_3x"
+CASES = ["synth", "batch", "photo_a"]
+LAYERS = {
+    "res2": "res2c_out", "res3": "res3d_out", "res4": "res4f_out", "res5": "res5c_out",
+    "p2": "fpn_p2", "p3": "fpn_p3", "p4": "fpn_p4", "p5": "fpn_p5", "p6": "fpn_p6",
+}  # fmt: skip
+TOLERANCES = {"res2": 1e-4, "res3": 2e-4, "res4": 5e-4, "res5": 1e-3}
+
+
+def images_of(folder, case, config):
+    """The molded images: padded to one size, mean subtracted, red first."""
+    height, width = case["padded_size"]
+    images = np.zeros((len(case["image_sizes"]), height, width, 3), np.float32)
+    if "image_bgr" in case:
+        pixels = case["image_bgr"][..., ::-1]
+        images[0, : pixels.shape[0], : pixels.shape[1]] = pixels - config.MEAN_PIXEL.astype(np.float32)
+        return images
+    spec = importlib.util.spec_from_file_location("synth", folder / "synth.py")
+    synth = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(synth)
+    for seed, (canvas, size) in enumerate(zip(images, case["image_sizes"], strict=True)):
+        pixels = synth.scene(*(int(side) for side in size), seed)[0]
+        canvas[: size[0], : size[1]] = pixels - config.MEAN_PIXEL.astype(np.float32)
+    return images
+
+
+@pytest.fixture(scope="module", params=CASES)
+def run(request, golden_torchvision, tmp_path_factory):
+    """The case, the report on its weights, and what the model's layers and outputs gave."""
+    folder, target = golden_torchvision, tmp_path_factory.mktemp("run")
+    case, meta = peer.arrays(folder, f"{MODEL}__{request.param}")
+    numbers = dict(zip(meta.get("overrides", [])[::2], meta.get("overrides", [])[1::2], strict=True))
+    config = Detectron2MaskRCNN()
+    images = images_of(folder, case, config)
+    config.IMAGES_PER_GPU = len(images)
+    config.PRE_NMS_LIMIT = numbers.get("MODEL.RPN.PRE_NMS_TOPK_TEST", 1000)
+    config.POST_NMS_ROIS_INFERENCE = numbers.get("MODEL.RPN.POST_NMS_TOPK_TEST", 1000)
+    config.DETECTION_MAX_INSTANCES = numbers.get("TEST.DETECTIONS_PER_IMAGE", 100)
+    model = MaskRCNN("inference", config, target)
+    report = model.load_weights(peer.weight_file(folder, MODEL, target))
+    metas = peer.metas_of(images, case["image_sizes"], case["image_sizes"], config.NUM_CLASSES)
+    graph = model.keras_model
+    probes = {key: graph.get_layer(layer).output for key, layer in LAYERS.items()}
+    probes["anchors"] = graph.get_layer("anchors").output
+    names = ("detections", "probs", "deltas", "masks", "proposals", "rpn_probs", "rpn_deltas")
+    probes |= dict(zip(names, graph.outputs, strict=True))
+    values = keras.Model(graph.inputs, probes).predict_on_batch([images, metas])
+    return case, report, images, {key: keras.ops.convert_to_numpy(value) for key, value in values.items()}
+
+
+def rows(images):
+    """Number and prefix in the case's keys of each image."""
+    return [(i, f"{i}/" if len(images) > 1 else "") for i in range(len(images))]
+
+
+def test_every_weight_is_loaded(run):
+    assert not run[1].missing and not run[1].unused
+
+
+def test_features_and_the_rpn(run):
+    case, _, _, values = run
+    if "res2/coords" not in case:
+        pytest.skip("this case keeps no features")
+    for key in LAYERS:
+        coords = case[f"{key}/coords"].astype(int)
+        found = values[key].transpose(0, 3, 1, 2)[tuple(coords.T)]
+        assert peer.deviation(found, case[f"{key}/values"]) <= TOLERANCES.get(key, 1e-3), key
+    np.testing.assert_allclose(values["anchors"][:, peer.SWAPPED], case["anchors"], atol=1e-4)
+    assert peer.deviation(values["rpn_deltas"][0][:, peer.SWAPPED], case["rpn_deltas"]) <= 1e-3
+
+
+def test_stable_proposals(run):
+    case, _, images, values = run
+    for row, prefix in rows(images):
+        proposals = peer.pixels(values["proposals"][row], images[row].shape)
+        stable = case[f"{prefix}proposal_stable"]
+        assert peer.share_found(case[f"{prefix}proposals"], proposals, stable) >= 0.99
+
+
+def test_stable_detections(run):
+    case, _, images, values = run
+    for row, prefix in rows(images):
+        detections = values["detections"][row]
+        detections = detections[detections[:, 4] > 0]
+        share = peer.share_found(
+            case[f"{prefix}det_boxes_input"],
+            peer.pixels(detections[:, :4], images[row].shape),
+            case[f"{prefix}det_stable"],
+            (case[f"{prefix}det_classes"] + 1, detections[:, 4], 0),
+            (case[f"{prefix}det_scores"], detections[:, 5], 2e-3),
+        )
+        assert share >= 0.98
+
+
+def test_pasted_masks(run):
+    """Of the peer's boxes and small masks: fewer than one pixel in a thousand lies so near one half that it differs."""
+    case, _, images, _ = run
+    for row, prefix in rows(images):
+        height, width = case["original_sizes"][row]
+        boxes = case[f"{prefix}det_boxes"][:, peer.SWAPPED]
+        pasted = np.moveaxis(paste_centers(case[f"{prefix}mask_probs"], boxes, (height, width)), -1, 0)
+        expected = peer.masks_of(case, prefix, height, width)
+        assert (pasted != expected).mean(axis=(1, 2)).max() < 1e-3
+
+
+def test_masks_of_stable_detections(run):
+    """On boxes that agree with the peer's to 1e-3 pixels."""
+    case, _, images, values = run
+    compared = 0
+    for row, prefix in rows(images):
+        detections = values["detections"][row]
+        boxes = peer.pixels(detections[:, :4], images[row].shape)
+        same = np.abs(case[f"{prefix}det_boxes_input"][:, None] - boxes[None]).max(-1) <= 1e-3
+        same &= case[f"{prefix}det_classes"][:, None] + 1 == detections[None, :, 4]
+        for there, here in np.argwhere(same):
+            mask = values["masks"][row, here, :, :, int(detections[here, 4])]
+            np.testing.assert_allclose(mask, case[f"{prefix}mask_probs"][there], atol=5e-3)
+            compared += 1
+    assert compared >= 10
