@@ -43,6 +43,8 @@ class DataGenerator(keras.utils.PyDataset):
         seed: whole number; None draws one from numpy's global state.
         steps: batches in an epoch; None for one pass over the images. With `shuffle` the next epoch
             goes on where the last one stopped, with a new order for each pass.
+        tried_out: whether the one who reads takes what the first two batches have in common, before the first
+            epoch, for the shape of all. Where images may differ in size, the second gets a border then, once.
 
     Attributes:
         epoch: number of the epoch now running, from 0. Assign it to resume.
@@ -59,6 +61,7 @@ class DataGenerator(keras.utils.PyDataset):
         no_augmentation_sources=None,
         seed=None,
         steps=None,
+        tried_out=False,
     ):
         check_dataset(dataset, config)
         if steps is not None and steps < 1:
@@ -84,6 +87,8 @@ class DataGenerator(keras.utils.PyDataset):
         self._substitutes = {}
         self._running = False
         self._read = set()
+        self._first_shape = None
+        self._to_widen = tried_out and config.IMAGE_RESIZE_MODE not in ("square", "crop")
 
     def __len__(self):
         """Batches in an epoch."""
@@ -94,10 +99,26 @@ class DataGenerator(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"There is no batch {index}; an epoch has {len(self)}.")
         epoch = self.epoch
-        batch = self._stack([self._item(epoch, slot) for slot in self._slots(index)])
+        items = [self._item(epoch, slot) for slot in self._slots(index)]
+        if self._to_widen:
+            items = self._widened_once(items, index)
+        batch = self._stack(items)
         with self._lock:
             self._read.add(index)
         return batch
+
+    def _widened_once(self, items, index):
+        """The items, in the second batch with a border that no side has in common with the first batch."""
+        height, width = items[0].image.shape[:2]
+        if index == 0:
+            self._first_shape = height, width
+        if index != 1 or self._first_shape is None:
+            return items
+        self._to_widen = False
+        more = [64 + 64 * (side + 64 == first) for side, first in zip((height, width), self._first_shape, strict=True)]
+        border = [(0, more[0]), (0, more[1]), (0, 0)]
+        names = ("image",) if self.config.USE_MINI_MASK else ("image", "masks")
+        return [item._replace(**{name: np.pad(getattr(item, name), border) for name in names}) for item in items]
 
     def image_ids_of(self, batch_index):
         """Ids [B] of the images of a batch in the epoch now running.

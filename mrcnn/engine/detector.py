@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.generator import DataGenerator, EpochCounter
 from ..data.report import log
+from ..ops.backend import tries_out_batches
 from . import run_folder, weights
 from .callbacks import NonFiniteLossGuard
 from .checkpoints import TrainingCheckpoint, restore_training_state
@@ -175,6 +176,7 @@ class Detector(Inspection):
             no_augmentation_sources=no_augmentation_sources,
             steps=self.config.STEPS_PER_EPOCH,
             random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
+            tried_out=tries_out_batches(),
         )
         if n_worker_threads is not None:
             train_data.workers = n_worker_threads
@@ -221,6 +223,7 @@ class Detector(Inspection):
             shuffle=False,
             steps=None if steps is None else max(1, steps),
             random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
+            tried_out=tries_out_batches(),
         )
 
     def _callbacks(self, train_data, learning_rate, custom_callbacks):

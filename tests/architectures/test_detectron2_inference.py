@@ -40,9 +40,12 @@ def images_of(folder, case, config):
 
 @pytest.fixture(scope="module", params=CASES)
 def run(request, golden_torchvision, tmp_path_factory):
-    """The case, the report on its weights, and what the model's layers and outputs gave."""
-    folder, target = golden_torchvision, tmp_path_factory.mktemp("run")
-    case, meta = peer.arrays(folder, f"{MODEL}__{request.param}")
+    return run_case(golden_torchvision, request.param, tmp_path_factory.mktemp("run"))
+
+
+def run_case(folder, name, target):
+    """The case, the report on its weights, its images, and what the model's layers and outputs gave."""
+    case, meta = peer.arrays(folder, f"{MODEL}__{name}")
     numbers = dict(zip(meta.get("overrides", [])[::2], meta.get("overrides", [])[1::2], strict=True))
     config = Detectron2MaskRCNN()
     images = images_of(folder, case, config)

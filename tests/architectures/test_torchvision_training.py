@@ -1,18 +1,24 @@
 """torchvision's detectors train as there: the same targets, losses, gradients and first steps."""
 
+import json
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
 import mrcnn.layers.anchor_target
 import mrcnn.layers.roi_target
+from mrcnn.engine.dialects.torchvision import TORCHVISION
+from mrcnn.engine.model_weights import list_weights
+from samples.coco.dataset import CocoDataset
 from tests import golden_torchvision as peer
 
 pytestmark = [pytest.mark.jax, pytest.mark.slow]
 CASES = [
     ("maskrcnn_resnet50_fpn", "first"),
     ("maskrcnn_resnet50_fpn", "all"),
-    ("maskrcnn_resnet50_fpn_v2", "first"),
+    ("maskrcnn_resnet50_fpn_v2", "all"),
     ("fasterrcnn_resnet50_fpn", "first"),
 ]
 LOSSES = {
@@ -62,7 +68,7 @@ def inputs_of(folder, case, num_classes):
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
 def run(request, golden_torchvision, tmp_path_factory):
-    """The case, its model's sampled targets before training, and the losses of three steps."""
+    """The case, its model's sampled targets and gradients before training, and the losses of three steps."""
     name, scenario = request.param
     folder, target = golden_torchvision, tmp_path_factory.mktemp("run")
     case, meta = peer.arrays(folder, f"train_{name}__{scenario}")
@@ -79,16 +85,44 @@ def run(request, golden_torchvision, tmp_path_factory):
         layer = graph.get_layer("proposal_targets")
         probe = keras.Model(graph.inputs, [*layer.output, *graph.get_layer("rpn_targets").output])
         targets = [keras.ops.convert_to_numpy(value) for value in probe.predict_on_batch(inputs)]
+        gradients = gradient_norms(graph, inputs) if keras.backend.backend() == "tensorflow" else None
         steps = []
         for _ in range(len(case["loss_trajectory"])):
             graph.reset_metrics()
             steps.append(graph.train_on_batch(inputs, return_dict=True))
-    return case, targets, steps, inputs[0].shape[1:]
+    return case, targets, steps, inputs[0].shape[1:], gradients
+
+
+def gradient_norms(graph, inputs):
+    """Norm of the gradient of each trainable weight, {(layer, weight): float}."""
+    import tensorflow as tf
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss = graph.compute_loss(y_pred=graph(inputs, training=True))
+        return tape.gradient(loss, graph.trainable_variables)
+
+    norms = {id(v): float(tf.norm(g)) for v, g in zip(graph.trainable_variables, gradients(), strict=True)}
+    by_name = {(w.layer, w.weight): norms.get(id(w.variable)) for w in list_weights(graph)}
+    return {name: norm for name, norm in by_name.items() if norm is not None}
+
+
+def test_gradient_norms(run):
+    case, gradients = run[0], run[-1]
+    if gradients is None:
+        pytest.skip("gradients are taken with TensorFlow; the steps after them are compared on every backend")
+    table = max(TORCHVISION.tables, key=lambda rows: sum((row.layer, row.weight) in gradients for row in rows))
+    names = {row.key: (row.layer, row.weight) for row in table}
+    expected = {names[key]: norm for key, norm in zip(case["grad_keys"], case["grad_norm"], strict=True)}
+    assert gradients.keys() == expected.keys()
+    for name, norm in expected.items():
+        assert abs(gradients[name] - norm) <= 1e-2 * norm + 1e-6, name
 
 
 @pytest.mark.parametrize("step", range(3))
 def test_losses(run, step):
-    case, _, steps, _ = run
+    case, _, steps, *_ = run
     losses = [float(steps[step][LOSSES[name]]) for name in case["loss_names"]]
     # The whole is judged by its size: a small part of it is as uncertain as the rest.
     expected, tolerance = case["loss_trajectory"][step], TOLERANCES[step]
@@ -96,7 +130,7 @@ def test_losses(run, step):
 
 
 def test_sampled_anchors(run):
-    case, targets, _, _ = run
+    case, targets, *_ = run
     anchor_ids, labels, _ = targets[4:]
     for image in range(2):
         expected = case[f"{image}/rpn_labels"]
@@ -108,7 +142,7 @@ def test_sampled_anchors(run):
 
 
 def test_sampled_regions_and_their_targets(run):
-    case, targets, _, image_shape = run
+    case, targets, _, image_shape, _ = run
     rois, class_ids, deltas, masks = targets[:4]
     for image in range(2):
         expected = case[f"{image}/sampled_proposals"]
@@ -126,3 +160,21 @@ def test_sampled_regions_and_their_targets(run):
             there = case[f"{image}/mask_targets"].astype("float32")
             here = masks[image][nearest[positive]]
             assert len(here) == len(there) and np.abs(here.sum((1, 2)) - there.sum((1, 2))).max() < 3
+
+
+def test_fine_tuning_on_photographs(golden_torchvision, test_data, tmp_path):
+    """From a file of torchvision to classes of one's own: the loss falls, classes are kept by name."""
+    dataset = CocoDataset()
+    dataset.load_coco(str(test_data / "coco_mini"), "train", "2017", class_ids=[1, 17, 18])
+    dataset.prepare()
+    # The frozen stages begin on random features here, so the steps are small.
+    config = type("Mine", (peer.TorchvisionMaskRCNN,), {"NAME": "mine", "NUM_CLASSES": 4, "IMAGE_MIN_DIM": 160,
+                  "IMAGE_MAX_DIM": 256, "STEPS_PER_EPOCH": 8, "TRAIN_ROIS_PER_IMAGE": 64, "WORKERS": 0})()  # fmt: skip
+    model = peer.MaskRCNN("training", config, tmp_path)
+    weights = peer.weight_file(golden_torchvision, "maskrcnn_resnet50_fpn", tmp_path)
+    report = model.load_weights(weights, class_names=dataset.class_names)
+    assert report.classes.kept == ("BG", "person", "cat", "dog") and not report.classes.new
+    history = model.train(dataset, None, 1e-5, epochs=2, layers="heads", verbose=0).history["loss"]
+    assert history[1] < history[0]
+    names = json.loads((Path(model.log_dir) / "class_names.json").read_text())
+    assert names == dataset.class_names

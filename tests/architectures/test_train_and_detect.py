@@ -252,3 +252,28 @@ class TestBadInput:
 
         with pytest.raises(ValueError, match=r"prepare\(\)"):
             trained[0].train(Unprepared(), None, 1e-3, epochs=9, layers="all")
+
+
+class MixedSizes(SmallDataset):
+    """Pictures of three sizes; the first two are alike."""
+
+    def _grow(self, array, image_id):
+        more = [(0, 0), (0, 0), (64, 0), (0, 64)][image_id % 4]
+        return np.pad(array, [(0, more[0]), (0, more[1]), (0, 0)])
+
+    def load_image(self, image_id):
+        return self._grow(super().load_image(image_id), image_id)
+
+    def load_mask(self, image_id):
+        masks, class_ids = super().load_mask(image_id)
+        return self._grow(masks, image_id), class_ids
+
+
+@pytest.mark.parametrize("mini_masks", [True, False])
+def test_images_of_different_sizes_train(tmp_path, mini_masks):
+    config = SmallConfig()
+    config.IMAGE_RESIZE_MODE, config.IMAGES_PER_GPU, config.STEPS_PER_EPOCH = "pad64", 1, 8
+    config.USE_MINI_MASK = mini_masks
+    model = MaskRCNN("training", config, tmp_path)
+    history = model.train(MixedSizes(), MixedSizes(4), 0.001, epochs=1, layers="all", verbose=0).history
+    assert np.isfinite(history["loss"]).all() and np.isfinite(history["val_loss"]).all()

@@ -31,7 +31,7 @@ def _ours(dialect, state):
     ("dialect", "state", "suffix", "configuration"),
     [
         (TORCHVISION, torchvision_state(), ".safetensors", "torchvision_maskrcnn_r50_fpn"),
-        (TORCHVISION, torchvision_state(task="keypoint"), ".pth", "torchvision_keypointrcnn_r50_fpn"),
+        (TORCHVISION, torchvision_state(task="faster"), ".pth", "torchvision_fasterrcnn_r50_fpn"),
         (DETECTRON2, detectron2_state(), ".pkl", "detectron2_maskrcnn_r50_fpn"),
     ],
 )

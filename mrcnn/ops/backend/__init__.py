@@ -33,6 +33,11 @@ def kernel(name):
     return function
 
 
+def tries_out_batches():
+    """Whether Keras takes what the first two batches have in common for the shape of all."""
+    return getattr(_native_module(), "TRIES_OUT_BATCHES", False)
+
+
 def supports_jit(*names):
     """Whether XLA can compile all these kernels; layers report it to Keras as `supports_jit`."""
     return not set(names) & set(getattr(_native_module(), "WITHOUT_XLA", ()))

@@ -11,6 +11,9 @@ from ..roi_align import boxes_in_cells
 # equal scores first.
 WITHOUT_XLA = ("crop_and_resize", "roi_align", "adaptive_roi_align", "nms", "on_used_rows")
 
+# Keras feeds its models from a tf.data.Dataset, whose shapes it reads off the first two batches.
+TRIES_OUT_BATCHES = True
+
 # Feature dtypes that the native crop reads without a copy.
 _NATIVE_CROP_DTYPES = (tf.float32, tf.float16)
 

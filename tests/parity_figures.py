@@ -1,0 +1,70 @@
+"""How near the detectors are to torchvision's and Detectron2's: `python -m tests.parity_figures FOLDER`.
+
+A row a case of the golden folder: the largest deviation of features and of the RPN's deltas in standard deviations, the
+shares of the peer's stable proposals and detections that are found, and the largest difference of a mask's probability.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tests import golden_torchvision as peer
+from tests.architectures import test_detectron2_inference as detectron2
+from tests.architectures import test_torchvision_inference as torchvision
+
+
+def figures(case, layers, images, values, classes, offset):
+    """One case's numbers."""
+    backbone = pyramid = deltas = masks = float("nan")
+    if f"{next(iter(layers))}/coords" in case:
+        by_layer = {}
+        for key in layers:
+            coords = case[f"{key}/coords"].astype(int)
+            found = values[key].transpose(0, 3, 1, 2)[tuple(coords.T)]
+            by_layer[key] = peer.deviation(found, case[f"{key}/values"])
+        backbone = max(value for key, value in by_layer.items() if key[0] in "Cr")
+        pyramid = max(value for key, value in by_layer.items() if key[0] in "Pp")
+        deltas = peer.deviation(values["rpn_deltas"][0][:, peer.SWAPPED], case["rpn_deltas"])
+    proposals, detections, differences = [], [], []
+    for row in range(len(images)):
+        prefix = f"{row}/" if len(images) > 1 else ""
+        shape, found = images[row].shape, values["detections"][row]
+        boxes = peer.pixels(found[:, :4], shape)
+        here = peer.pixels(values["proposals"][row], shape)
+        proposals.append(peer.share_found(case[f"{prefix}proposals"], here, case[f"{prefix}proposal_stable"]))
+        labels, scores = case[f"{prefix}{classes}"] + offset, case[f"{prefix}det_scores"]
+        close = (labels, found[:, 4], 0), (scores, found[:, 5], 2e-3)
+        expected, stable = case[f"{prefix}det_boxes_input"], case[f"{prefix}det_stable"]
+        detections.append(peer.share_found(expected, boxes, stable, *close))
+        if "masks" in values:
+            same = (np.abs(expected[:, None] - boxes[None]).max(-1) <= 1e-3) & (labels[:, None] == found[None, :, 4])
+            for there, slot in np.argwhere(same):
+                mask = values["masks"][row, slot, :, :, int(found[slot, 4])]
+                differences.append(np.abs(mask - case[f"{prefix}mask_probs"][there]).max())
+    masks = max(differences, default=masks)
+    return backbone, pyramid, deltas, min(proposals), min(detections), masks
+
+
+def main(folder):
+    folder = Path(folder)
+    print(f"keras {keras.__version__}, {keras.backend.backend()}")
+    print("| model | case | backbone | pyramid | deltas | proposals | detections | masks |")
+    print("|---|---|---|---|---|---|---|---|")
+    names = [getattr(case, "values", [case])[0] for case in torchvision.CASES]
+    for name, case in [*names, *((detectron2.MODEL, case) for case in detectron2.CASES)]:
+        with tempfile.TemporaryDirectory() as target:
+            if name == detectron2.MODEL:
+                arrays, _, images, values = detectron2.run_case(folder, case, Path(target))
+                row = figures(arrays, detectron2.LAYERS, images, values, "det_classes", 1)
+            else:
+                run = torchvision.Run(folder, name, case, Path(target))
+                row = figures(run.case, run.layers, run.images, run.values, "det_labels", 0)
+        print(f"| {name} | {case} | " + " | ".join(f"{value:.2g}" for value in row) + " |", flush=True)
+        keras.backend.clear_session()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
