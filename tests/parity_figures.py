@@ -62,7 +62,8 @@ def main(folder):
             else:
                 run = torchvision.Run(folder, name, case, Path(target))
                 row = figures(run.case, run.layers, run.images, run.values, "det_labels", 0)
-        print(f"| {name} | {case} | " + " | ".join(f"{value:.2g}" for value in row) + " |", flush=True)
+        cells = ("" if np.isnan(value) else f"{value:.2g}" for value in row)
+        print(f"| {name} | {case} | " + " | ".join(cells) + " |", flush=True)
         keras.backend.clear_session()
 
 
