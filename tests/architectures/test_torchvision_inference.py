@@ -11,15 +11,15 @@ pytestmark = pytest.mark.jax
 CASES = [
     ("maskrcnn_resnet50_fpn", "synth"),
     *(
-        pytest.param((model, case), marks=pytest.mark.slow)
-        for model, case in [
+        pytest.param((model, case), marks=[pytest.mark.slow, *more])
+        for model, case, *more in [
             ("maskrcnn_resnet50_fpn", "photo_a"),
             ("maskrcnn_resnet50_fpn", "batch"),
             ("maskrcnn_resnet50_fpn_v2", "synth"),
-            ("maskrcnn_resnet50_fpn_v2", "photo_a"),
-            ("maskrcnn_resnet50_fpn_v2", "batch"),
+            ("maskrcnn_resnet50_fpn_v2", "photo_a", pytest.mark.longest),
+            ("maskrcnn_resnet50_fpn_v2", "batch", pytest.mark.longest),
             ("fasterrcnn_resnet50_fpn", "synth"),
-            ("fasterrcnn_resnet50_fpn", "batch"),
+            ("fasterrcnn_resnet50_fpn", "batch", pytest.mark.longest),
         ]
     ),
 ]

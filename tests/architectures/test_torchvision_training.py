@@ -17,7 +17,7 @@ from tests import golden_torchvision as peer
 pytestmark = [pytest.mark.jax, pytest.mark.slow]
 CASES = [
     ("maskrcnn_resnet50_fpn", "first"),
-    ("maskrcnn_resnet50_fpn", "all"),
+    pytest.param(("maskrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
     ("maskrcnn_resnet50_fpn_v2", "all"),
     ("fasterrcnn_resnet50_fpn", "first"),
 ]
