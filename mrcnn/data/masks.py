@@ -162,12 +162,9 @@ def expand_mask(bbox, mini_mask, image_shape):
         bbox: [N, 4] whole pixels; mini_mask: [h, w, N]; image_shape: (H, W, ...).
 
     Returns:
-        bool [H, W, N].
+        bool [H, W, N], stored so that each object's mask is contiguous.
     """
-    mask = np.zeros((*image_shape[:2], mini_mask.shape[-1]), dtype=bool)
-    for index, box in enumerate(np.asarray(bbox)):
-        _paste(mask[:, :, index], mini_mask[:, :, index], box[:4], lambda part: part > 0.5)
-    return mask
+    return _paste_all(np.moveaxis(mini_mask, -1, 0), [box[:4] for box in bbox], image_shape, np.greater)
 
 
 def unmold_mask(mask, bbox, image_shape):
@@ -180,9 +177,7 @@ def unmold_mask(mask, bbox, image_shape):
         bool [H, W], True where the enlarged mask is 0.5 or more. A box without area gives an
         empty mask; what reaches outside the image is cut off.
     """
-    full = np.zeros(image_shape[:2], dtype=bool)
-    _paste(full, mask, bbox, lambda part: part >= 0.5)
-    return full
+    return unmold_masks([mask], [bbox], image_shape)[:, :, 0]
 
 
 def unmold_masks(masks, boxes, image_shape):
@@ -194,21 +189,26 @@ def unmold_masks(masks, boxes, image_shape):
     Returns:
         bool [H, W, N], stored so that each object's mask is contiguous.
     """
+    return _paste_all(masks, boxes, image_shape, np.greater_equal)
+
+
+def _paste_all(masks, boxes, image_shape, compare):
+    """bool [H, W, N] of masks [N, h, w], each `_paste`d into its own plane."""
     full = np.zeros((len(masks), *image_shape[:2]), dtype=bool)
     for canvas, mask, box in zip(full, masks, boxes, strict=True):
-        _paste(canvas, mask, box, lambda part: part >= 0.5)
+        _paste(canvas, mask, box, compare)
     return np.moveaxis(full, 0, -1)
 
 
-def _paste(canvas, mask, box, threshold):
+def _paste(canvas, mask, box, compare):
+    """Write into `canvas` bool [H, W] where `mask` [h, w], resized to the box, stands in this relation to 0.5."""
     y1, x1, y2, x2 = (int(edge) for edge in box)
-    if y2 <= y1 or x2 <= x1:
-        return
-    part = threshold(bilinear(mask, (y2 - y1, x2 - x1)))
     top, left = max(y1, 0), max(x1, 0)
     bottom, right = min(y2, canvas.shape[0]), min(x2, canvas.shape[1])
-    if top < bottom and left < right:
-        canvas[top:bottom, left:right] = part[top - y1 : bottom - y1, left - x1 : right - x1]
+    if top >= bottom or left >= right:
+        return
+    resized = bilinear(mask, (y2 - y1, x2 - x1))[top - y1 : bottom - y1, left - x1 : right - x1]
+    compare(resized, 0.5, out=canvas[top:bottom, left:right])
 
 
 def mold_mask(mask, config):

@@ -109,7 +109,8 @@ class TestEdges:
     def test_what_lies_outside_is_cut_off(self):
         full = M.unmold_mask(np.ones((4, 4)), (-3, 5, 4, 20), (10, 10))
         assert full[:4, 5:].all() and full.sum() == 20
-        assert not M.unmold_mask(np.ones((4, 4)), (3, 3, 3, 9), (10, 10)).any()
+        for nothing in (3, 3, 3, 9), (7, 2, 4, 9), (-5, 2, -1, 9), (2, 10, 8, 14):
+            assert not M.unmold_mask(np.ones((4, 4)), nothing, (10, 10)).any()
 
     def test_mold_mask_follows_the_config(self):
         config, mask = ToyConfig(), np.ones((20, 20, 2), np.uint8)
