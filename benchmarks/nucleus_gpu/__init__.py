@@ -1,0 +1,1 @@
+"""Nuclei from random weights beside torchvision: `python -m benchmarks.nucleus_gpu --help`."""
