@@ -64,10 +64,20 @@ def compute_backbone_shapes(config, image_shape):
 
 def config_anchors(config, image_shape):
     """All anchors of an image of `image_shape`, with the config's scales, ratios and strides."""
-    return generate_pyramid_anchors(
-        config.RPN_ANCHOR_SCALES,
-        config.RPN_ANCHOR_RATIOS,
-        compute_backbone_shapes(config, image_shape),
-        config.BACKBONE_STRIDES,
-        config.RPN_ANCHOR_STRIDE,
-    )
+    shapes = compute_backbone_shapes(config, image_shape)
+    numbers = config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, shapes, config.BACKBONE_STRIDES
+    if config.RPN_ANCHOR_WHOLE_PIXELS:
+        return _whole_pixel_anchors(*numbers, config.RPN_ANCHOR_STRIDE, image_shape)
+    return generate_pyramid_anchors(*numbers, config.RPN_ANCHOR_STRIDE)
+
+
+def _whole_pixel_anchors(scales, ratios, feature_shapes, feature_strides, anchor_stride, image_shape):
+    """As `generate_pyramid_anchors`, on torchvision's grid (see `layers.anchors.AnchorLayer`)."""
+    levels = []
+    for scale, shape, stride in zip(scales, feature_shapes, feature_strides, strict=True):
+        cell = np.round(generate_anchors(scale, ratios, (1, 1), stride, 1))
+        even = [side // cells for side, cells in zip(image_shape[:2], shape, strict=True)]
+        starts = [np.arange(0, cells, anchor_stride) * step for cells, step in zip(shape, even, strict=True)]
+        y, x = np.meshgrid(*starts, indexing="ij")
+        levels.append((np.stack([y, x, y, x], axis=-1)[:, :, None] + cell).reshape(-1, 4))
+    return np.concatenate(levels)

@@ -291,6 +291,7 @@ class Detector(Inspection):
                 log("molded_images", inputs[0])
                 log("image_metas", inputs[1])
             outputs = self._predict(*inputs)
+            self._last_shape = inputs[0].shape[1:]
             for row, i in enumerate(dict.fromkeys(batch)):
                 shapes = np.shape(images[i]), molded[i].shape
                 results[i] = self.read_result(outputs, row, *shapes, windows[i], self.config)

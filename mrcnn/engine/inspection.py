@@ -43,12 +43,17 @@ class Inspection:
             detections, mrcnn_mask, original_image_shape, image_shape, window, self.config.MASK_PASTE
         )
 
+    @property
+    def anchors(self):
+        """Anchors `[A, 4]` in pixels of the last molded image, before any of one with the shape `IMAGE_SHAPE`."""
+        return config_anchors(self.config, self.__dict__.get("_last_shape", tuple(self.config.IMAGE_SHAPE)))
+
     def get_anchors(self, image_shape):
         """Anchors of a molded image of `image_shape`: `[A, 4]` float32 normalised.
 
-        Sets the attribute `anchors` to the same in pixels.
+        The attribute `anchors` is the same in pixels then.
         """
-        self.anchors = config_anchors(self.config, tuple(image_shape))
+        self._last_shape = tuple(image_shape)
         return norm_boxes(self.anchors, image_shape[:2])
 
     def detect_molded(self, molded_images, image_metas, verbose=0):
@@ -73,6 +78,7 @@ class Inspection:
             print(f"Processing {len(molded_images)} images")
             for image in molded_images:
                 log("image", image)
+        self._last_shape = np.shape(molded_images)[1:]
         # In another dtype the graph would be traced anew.
         outputs = self._predict(np.asarray(molded_images, np.float32), np.asarray(image_metas, np.float32))
         results = []
@@ -100,7 +106,7 @@ class Inspection:
             raise ValueError(f"No tensor for {unknown}: take the output of a layer, or a name that ancestor() knows.")
         if image_metas is None:
             images, image_metas, _ = self.mold_inputs(images)
-        self.get_anchors(np.shape(images)[1:])
+        self._last_shape = np.shape(images)[1:]
         model = keras.Model(self.keras_model.inputs[:2], [tensor for _, tensor in outputs])
         values = model.predict_on_batch([np.asarray(images, np.float32), np.asarray(image_metas, np.float32)])
         found = OrderedDict()

@@ -47,7 +47,7 @@ def test_no_layer_with_weights_has_another_name(resnet):
                                   "input_gt_masks", "fpn_p6", "rpn_model", "rpn_class_logits", "rpn_class", "rpn_bbox",
                                   "ROI", "proposal_targets", "output_rois", "roi_align_classifier", "roi_align_mask",
                                   "mrcnn_bbox", "mrcnn_mask", "rpn_class_loss", "rpn_bbox_loss",
-                                  "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss", "res2c_out",
+                                  "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss", "res2c_out", "res3c_out",
                                   "res3d_out", "res4f_out", "res5c_out"])  # fmt: skip
 def test_layer_of_the_training_graph(resnet, name):
     assert resnet.keras_model.get_layer(name).name == name

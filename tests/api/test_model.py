@@ -200,6 +200,19 @@ class TestMolding:
         np.testing.assert_allclose(anchors[:, 0] * (SIDE - 1), detector.anchors[:, 0], atol=1e-4)
 
 
+    def test_anchors_of_the_last_image(self, tmp_path):
+        config = SmallConfig()
+        config.IMAGES_PER_GPU = 1
+        model = modellib.MaskRCNN("inference", config, tmp_path)
+        assert model.anchors.shape == (1023, 4)
+        model.get_anchors((2 * SIDE, SIDE, 3))
+        assert len(model.anchors) == 2046
+        molded = np.zeros((1, SIDE, SIDE, 3), np.float32)
+        model._predict = lambda *inputs: [np.zeros((1, 10, 6)), None, None, np.zeros((1, 10, 28, 28, 3))]
+        model.detect_molded(molded, np.zeros((1, config.IMAGE_META_SIZE), np.float32))
+        assert model.anchors.shape == (1023, 4)
+
+
 class TestInspection:
     NODES = ["ROI/rpn_non_max_suppression:0", "ROI/rpn_non_max_suppression/NonMaxSuppressionV2:0",
              "ROI/rpn_non_max_suppression/NonMaxSuppressionV3:0", "ROI/pre_nms_anchors:0", "ROI/refined_anchors:0",
@@ -246,10 +259,11 @@ class TestInspection:
         trained.model.set_trainable("a", keras_model=dense, verbose=0)
         assert [layer.trainable for layer in dense.layers] == [True, False]
 
-    def test_compile_sets_rate_and_momentum(self, trained):
+    def test_compile_sets_rate_and_momentum(self, trained, monkeypatch):
+        monkeypatch.setattr(trained.model.config, "OPTIMIZER", "sgd")
         trained.model.compile(0.02, 0.5)
         optimizer = trained.model.keras_model.optimizer
-        assert float(optimizer.learning_rate) == pytest.approx(0.02)
+        assert float(optimizer.learning_rate) == pytest.approx(0.02) and optimizer.momentum == 0.5
 
     def test_set_log_dir(self, other, capsys):
         other.set_log_dir("/data/logs/demo purpose20180102T0304/mask_rcnn_demo purpose_0012.h5")

@@ -13,6 +13,9 @@ from tests.api.helpers import begins_with
 
 MATCHES = "gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids, pred_scores, pred_masks"
 SIGNATURES = {
+    "gt_pred_lists": "gt_class_ids, gt_bboxes, pred_class_ids, pred_bboxes, iou_tresh=0.5",
+    "plot_confusion_matrix_from_data": "y_test, predictions, columns=None, annot=True, cmap='Oranges', fmt='.2f', "
+                                       "fz=11, lw=0.5, cbar=False, figsize=(36, 36)",
     "extract_bboxes": "mask",
     "compute_iou": "box, boxes, box_area, boxes_area",
     "compute_overlaps": "boxes1, boxes2",

@@ -64,6 +64,14 @@ class TestDisplayInstances:
                                     show_bbox=False, colors=visualize.random_colors(3), captions=["a", "b", "c"])
         assert plt.gca().get_title() == "Predictions" and texts(plt.gca()) == ["a", "b", "c"]
 
+    def test_only_a_figure_of_its_own_is_shown(self, scene, monkeypatch):
+        shown = []
+        monkeypatch.setattr(plt, "show", lambda *args, **kwargs: shown.append(1))
+        visualize.display_instances(*scene, NAMES)
+        assert len(shown) == 1
+        visualize.display_instances(*scene, NAMES, ax=plt.subplots()[1])
+        assert len(shown) == 1
+
     def test_given_axes_and_their_figure(self, scene):
         figure, axes = plt.subplots(1, 2)
         visualize.display_instances(*scene, NAMES, ax=axes[1])
@@ -130,6 +138,11 @@ def test_display_top_masks_with_fewer_and_more_panels_than_classes(scene, limit)
     visualize.display_top_masks(image, masks, class_ids, NAMES, limit=limit)
     titles = [panel.get_title() for panel in plt.gcf().axes]
     assert titles == ["H x W=40x50", "cat", "dog", "-", "-"][: limit + 1]
+
+
+def test_random_colors_are_shuffled():
+    first, second = visualize.random_colors(20), visualize.random_colors(20)
+    assert first != second and set(first) == set(second)
 
 
 def test_random_colors_are_tuples_of_zero_to_one():

@@ -35,6 +35,7 @@ GEOMETRIC = [
     iaa.ScaleY((0.6, 0.8)),
     iaa.PerspectiveTransform(0.1),
     iaa.PiecewiseAffine((0.03, 0.05)),
+    iaa.ElasticTransformation(20, 4),
     iaa.CropAndPad(percent=(-0.2, 0.2)),
     iaa.Crop(px=(1, 8)),
     iaa.Pad(px=(1, 8)),
@@ -65,6 +66,9 @@ COLOUR = [
     iaa.Dropout(0.3),
     iaa.Cutout(nb_iterations=3),
     iaa.LinearContrast(2.0),
+    iaa.AddToHue(20),
+    iaa.EdgeDetect(0.5),
+    iaa.ContrastNormalization(2.0),
     iaa.AddToHueAndSaturation(20),
 ]
 

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.configurations import TorchvisionMaskRCNN
+from mrcnn.data.anchors import config_anchors
 from mrcnn.layers.anchors import AnchorLayer
 from mrcnn.layers.boxes import NormBoxes
 from tests.harness import check_declaration, check_layer
@@ -73,3 +75,11 @@ def test_norm_boxes_of_integers_and_of_anchors():
     inputs = [np.zeros((7, 4), "float32"), _image()]
     normalised = NormBoxes()(inputs)
     check_declaration(NormBoxes(), inputs, [False, True], [ops.convert_to_numpy(normalised)])
+
+
+@pytest.mark.parametrize("image_shape", [(160, 224), (256, 320), (200, 136)])
+def test_torchvisions_grid_is_the_same_on_the_host(image_shape):
+    config = TorchvisionMaskRCNN()
+    layer = AnchorLayer(config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, config.BACKBONE_STRIDES, whole_pixels=True)
+    anchors = ops.convert_to_numpy(layer(np.zeros((1, *image_shape, 3), "float32")))
+    np.testing.assert_array_equal(config_anchors(config, (*image_shape, 3)), anchors)
