@@ -24,6 +24,8 @@ _STAGES = {
 class Inspection:
     """Methods of a detector that show what happens inside; needs its `keras_model`, `config` and `mode`."""
 
+    _last_shape = _given_anchors = None
+
     def mold_inputs(self, images):
         """Images of any size as the graph takes them.
 
@@ -45,15 +47,23 @@ class Inspection:
 
     @property
     def anchors(self):
-        """Anchors `[A, 4]` in pixels of the last molded image, before any of one with the shape `IMAGE_SHAPE`."""
-        return config_anchors(self.config, self.__dict__.get("_last_shape", tuple(self.config.IMAGE_SHAPE)))
+        """Anchors `[A, 4]` in pixels of the last molded image, before any of one with the shape `IMAGE_SHAPE`; what is
+        assigned stays.
+        """
+        if self._given_anchors is not None:
+            return self._given_anchors
+        return config_anchors(self.config, self._last_shape or tuple(self.config.IMAGE_SHAPE))
+
+    @anchors.setter
+    def anchors(self, anchors):
+        self._given_anchors = anchors
 
     def get_anchors(self, image_shape):
         """Anchors of a molded image of `image_shape`: `[A, 4]` float32 normalised.
 
         The attribute `anchors` is the same in pixels then.
         """
-        self._last_shape = tuple(image_shape)
+        self._last_shape, self._given_anchors = tuple(image_shape), None
         return norm_boxes(self.anchors, image_shape[:2])
 
     def detect_molded(self, molded_images, image_metas, verbose=0):

@@ -205,6 +205,8 @@ class TestMolding:
         config.IMAGES_PER_GPU = 1
         model = modellib.MaskRCNN("inference", config, tmp_path)
         assert model.anchors.shape == (1023, 4)
+        model.anchors = [1]
+        assert model.anchors == [1]
         model.get_anchors((2 * SIDE, SIDE, 3))
         assert len(model.anchors) == 2046
         molded = np.zeros((1, SIDE, SIDE, 3), np.float32)

@@ -14,7 +14,7 @@ from tests import golden_torchvision as peer
 pytestmark = [pytest.mark.jax, pytest.mark.slow]
 MODEL = "d2_mask_rcnn_R_50_FPN_3x"
 CASES = ["synth", "batch", "photo_a"]
-IN_TESTS = ["synth", "photo_a", pytest.param("batch", marks=pytest.mark.longest)]
+IN_TESTS = ["synth", *(pytest.param(name, marks=pytest.mark.longest) for name in CASES[1:])]
 LAYERS = {
     "res2": "res2c_out", "res3": "res3d_out", "res4": "res4f_out", "res5": "res5c_out",
     "p2": "fpn_p2", "p3": "fpn_p3", "p4": "fpn_p4", "p5": "fpn_p5", "p6": "fpn_p6",

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.jax, pytest.mark.slow]
 CASES = [
     ("maskrcnn_resnet50_fpn", "first"),
     pytest.param(("maskrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
-    ("maskrcnn_resnet50_fpn_v2", "all"),
+    pytest.param(("maskrcnn_resnet50_fpn_v2", "all"), marks=pytest.mark.longest),
     ("fasterrcnn_resnet50_fpn", "first"),
 ]
 LOSSES = {
