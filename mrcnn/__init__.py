@@ -3,6 +3,7 @@
 # Scripts write `import mrcnn` and then `mrcnn.model.MaskRCNN`.
 from . import model, utils, visualize  # noqa: F401
 from .architectures.faster_rcnn import FasterRCNN
+from .architectures.keypoint_rcnn import KeypointRCNN
 from .architectures.mask_rcnn import MaskRCNN
 from .config import Config
 from .data.dataset import Dataset
@@ -13,4 +14,4 @@ install_numpy_aliases()
 let_model_checkpoint_write_h5()
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Dataset", "FasterRCNN", "MaskRCNN"]
+__all__ = ["Config", "Dataset", "FasterRCNN", "KeypointRCNN", "MaskRCNN"]

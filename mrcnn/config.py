@@ -128,12 +128,25 @@ class Config:
     # Both box losses are quadratic below BETA. Per "positive" sample: the mean of the four deltas' losses; per
     # "sampled" one, negatives too: their sum.
     BBOX_LOSS_BETA = 1.0
+    # Of the RPN's alone; None for the same.
+    RPN_BBOX_LOSS_BETA = None
     BBOX_LOSS_PER = "positive"
     BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
     # Highest logarithm of a box's growth by its deltas; None sets no limit.
     BBOX_LOG_LIMIT = None
     # False: the second stage trains on rois given as an input instead of the proposals.
     USE_RPN_ROIS = True
+
+    # --- Keypoints, of a KeypointRCNN ---------------------------------------------------
+    NUM_KEYPOINTS = 17
+    KEYPOINT_POOL_SIZE = 14
+    # Width of the head's eight convolutions.
+    KEYPOINT_CHANNELS = 512
+    # Added to the data set's coordinates for the network and taken off its answers: 0.5 where whole numbers name the
+    # centres of pixels, as in COCO.
+    KEYPOINT_OFFSET = 0.5
+    # What a keypoint's score is, at its place: "probability" in its heat map, or "logit".
+    KEYPOINT_SCORE = "probability"
 
     # --- Detection ----------------------------------------------------------------------
     DETECTION_MAX_INSTANCES = 100

@@ -16,7 +16,10 @@ SIZE_RULE = (
     "For example, use 256, 320, 384, 448, 512, 576, 640, 768, 832, 896, 1024."
 )
 
-LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
+LOSS_NAMES = (
+    *("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss"),
+    *("mrcnn_bbox_loss", "mrcnn_mask_loss", "mrcnn_keypoint_loss"),
+)
 
 _CHOICES = {
     "IMAGE_RESIZE_MODE": RESIZE_MODES,
@@ -31,6 +34,7 @@ _CHOICES = {
     "BBOX_LOSS_PER": ("positive", "sampled"),
     "DETECTIONS": ("best_class", "per_class"),
     "MASK_PASTE": ("box", "padded", "centers"),
+    "KEYPOINT_SCORE": ("probability", "logit"),
     "CONV_BIAS": (False, True),
     "RPN_ANCHOR_WHOLE_PIXELS": (False, True),
     "OPTIMIZER": ("sgd", "adam", "adamw"),
@@ -57,6 +61,9 @@ _WHOLE = {
     "MAX_GT_INSTANCES": 1,
     "POOL_SIZE": 1,
     "MASK_POOL_SIZE": 1,
+    "NUM_KEYPOINTS": 1,
+    "KEYPOINT_POOL_SIZE": 1,
+    "KEYPOINT_CHANNELS": 1,
     "TRAIN_ROIS_PER_IMAGE": 1,
     "DETECTION_MAX_INSTANCES": 1,
 }
@@ -75,6 +82,7 @@ _NUMBERS = {
     "RPN_NMS_THRESHOLD": (0, 1),
     "DETECTION_NMS_THRESHOLD": (0, 1),
     "DETECTION_MIN_CONFIDENCE": (0, 1),
+    "KEYPOINT_OFFSET": (0, 1),
     "ROI_POSITIVE_RATIO": (0, 1),
     "LEARNING_MOMENTUM": (0, 1),
     "WEIGHT_DECAY": (0, None),
@@ -193,6 +201,9 @@ def _pixels(settings, mode):
     if std is None or std.size not in (1, channels) or (std <= 0).any():
         allowed = f"must be one number above 0, or one for each of IMAGE_CHANNEL_COUNT = {channels}."
         yield _line(settings, "PIXEL_STD", allowed)
+    beta = settings.RPN_BBOX_LOSS_BETA
+    if beta is not None and not _is_number(beta, 0, None):
+        yield _line(settings, "RPN_BBOX_LOSS_BETA", "must be a number, 0 or more, or None for BBOX_LOSS_BETA.")
     limit = settings.BBOX_LOG_LIMIT
     if limit is not None and not (_is_number(limit, 0, None) and limit > 0):
         yield _line(settings, "BBOX_LOG_LIMIT", "must be a number above 0, or None.")

@@ -74,6 +74,15 @@ class TorchvisionFasterRCNN(TorchvisionMaskRCNN):
     NAME = "torchvision_fasterrcnn_r50_fpn"
 
 
+class TorchvisionKeypointRCNN(TorchvisionMaskRCNN):
+    """torchvision's `keypointrcnn_resnet50_fpn` with the weights COCO_V1, for a `KeypointRCNN`."""
+
+    NAME = "torchvision_keypointrcnn_r50_fpn"
+    NUM_CLASSES = 2
+    KEYPOINT_OFFSET = 0
+    KEYPOINT_SCORE = "logit"
+
+
 class Detectron2MaskRCNN(TorchvisionMaskRCNN):
     """Detectron2's `mask_rcnn_R_50_FPN_3x` and `_1x`."""
 
@@ -110,14 +119,26 @@ class Detectron2MaskRCNNX101(Detectron2MaskRCNN):
     BACKBONE = "torch_resnext101_32x8d"
 
 
+class Detectron2KeypointRCNN(Detectron2MaskRCNN):
+    """Detectron2's `keypoint_rcnn_R_50_FPN_3x` and `_1x`, for a `KeypointRCNN`."""
+
+    NAME = "detectron2_keypointrcnn_r50_fpn"
+    NUM_CLASSES = 2
+    POST_NMS_ROIS_TRAINING = 1500
+    BBOX_LOSS_BETA = 0.5
+    RPN_BBOX_LOSS_BETA = 0.0
+
+
 READY = {
     ready.NAME: ready
     for ready in (
         TorchvisionMaskRCNN,
         TorchvisionMaskRCNNv2,
         TorchvisionFasterRCNN,
+        TorchvisionKeypointRCNN,
         Detectron2MaskRCNN,
         Detectron2MaskRCNN101,
         Detectron2MaskRCNNX101,
+        Detectron2KeypointRCNN,
     )
 }

@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 
 from mrcnn.architectures.faster_rcnn import FasterRCNN
+from mrcnn.architectures.keypoint_rcnn import KeypointRCNN
 from mrcnn.architectures.mask_rcnn import MaskRCNN
-from mrcnn.configurations import TorchvisionFasterRCNN, TorchvisionMaskRCNN, TorchvisionMaskRCNNv2
+from mrcnn.configurations import (
+    TorchvisionFasterRCNN,
+    TorchvisionKeypointRCNN,
+    TorchvisionMaskRCNN,
+    TorchvisionMaskRCNNv2,
+)
 
 MODELS = {
     "maskrcnn_resnet50_fpn": (MaskRCNN, TorchvisionMaskRCNN),
     "maskrcnn_resnet50_fpn_v2": (MaskRCNN, TorchvisionMaskRCNNv2),
     "fasterrcnn_resnet50_fpn": (FasterRCNN, TorchvisionFasterRCNN),
+    "keypointrcnn_resnet50_fpn": (KeypointRCNN, TorchvisionKeypointRCNN),
 }
 # (x1, y1, x2, y2) to (y1, x1, y2, x2), and back.
 SWAPPED = [1, 0, 3, 2]

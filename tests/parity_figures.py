@@ -54,10 +54,10 @@ def main(folder):
     print("| model | case | backbone | pyramid | deltas | proposals | detections | masks |")
     print("|---|---|---|---|---|---|---|---|")
     names = [getattr(case, "values", [case])[0] for case in torchvision.CASES]
-    for name, case in [*names, *((detectron2.MODEL, case) for case in detectron2.CASES)]:
+    for name, case in [*names, *detectron2.CASES]:
         with tempfile.TemporaryDirectory() as target:
-            if name == detectron2.MODEL:
-                arrays, _, images, values = detectron2.run_case(folder, case, Path(target))
+            if name in detectron2.MODELS:
+                arrays, _, images, values = detectron2.run_case(folder, name, case, Path(target))
                 row = figures(arrays, detectron2.LAYERS, images, values, "det_classes", 1)
             else:
                 run = torchvision.Run(folder, name, case, Path(target))

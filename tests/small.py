@@ -64,3 +64,16 @@ class SmallDataset(Dataset):
             masks[..., :index][y1:y2, x1:x2] = False
             masks[y1:y2, x1:x2, index] = True
         return masks, np.arange(1, len(boxes) + 1, dtype=np.int32)
+
+
+class KeypointDataset(SmallDataset):
+    """The same with three keypoints each: two corners, and the middle."""
+
+    keypoint_names = ("middle", "left_corner", "right_corner")
+    skeleton = ((0, 1), (0, 2))
+    keypoint_sigmas = (0.05, 0.05, 0.05)
+
+    def load_keypoints(self, image_id):
+        y1, x1, y2, x2 = self.boxes(image_id).T - 0.5
+        points = np.array([[(y1 + y2) / 2, (x1 + x2) / 2], [y1 + 2, x1 + 2], [y1 + 2, x2 - 2]])
+        return np.concatenate([np.moveaxis(points, -1, 0), np.full((len(y1), 3, 1), 2.0)], axis=-1)

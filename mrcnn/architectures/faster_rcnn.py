@@ -16,7 +16,15 @@ from ..engine.loss_model import LossModel
 from ..layers.anchor_target import AnchorTargetLayer
 from ..layers.boxes import NormBoxes
 from ..losses.layers import BoxLoss, ClassLoss, RPNBoxLoss, RPNClassLoss
-from .parts import box_head, detection_layer, proposal_layer, roi_align, roi_target_layer, stage_one_parts
+from .parts import (
+    box_head,
+    box_loss_options,
+    detection_layer,
+    proposal_layer,
+    roi_align,
+    roi_target_layer,
+    stage_one_parts,
+)
 
 
 def build_parts(config):
@@ -68,10 +76,10 @@ def training_graph(parts, config):
 
     # === Losses ===
     active = parts.image_meta[:, -config.NUM_CLASSES :]                      # [B, C]
-    box_loss = {"beta": config.BBOX_LOSS_BETA, "per": config.BBOX_LOSS_PER}
+    rpn_box_loss, box_loss = box_loss_options(config)
     losses = [                                                               # [B] each
         RPNClassLoss(name="rpn_class_loss")([rpn_logits, anchor_ids, anchor_labels]),
-        RPNBoxLoss(**box_loss, name="rpn_bbox_loss")([rpn_deltas, anchor_ids, anchor_labels, anchor_deltas]),
+        RPNBoxLoss(**rpn_box_loss, name="rpn_bbox_loss")([rpn_deltas, anchor_ids, anchor_labels, anchor_deltas]),
         ClassLoss(name="mrcnn_class_loss")([class_ids, class_logits, active]),
         BoxLoss(**box_loss, name="mrcnn_bbox_loss")([class_ids, target_deltas, deltas]),
     ]

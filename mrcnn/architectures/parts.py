@@ -7,6 +7,7 @@ import keras
 from ..backbones.build import backbone_graph
 from ..heads.box import BoxHead
 from ..heads.conv_box import ConvBoxHead
+from ..heads.keypoint import KeypointHead
 from ..heads.mask import MaskHead
 from ..heads.rpn import RPNHead
 from ..layers.anchors import AnchorLayer
@@ -103,6 +104,18 @@ def mask_head(config):
         **norm,
         name="mrcnn_masks",
     )
+
+
+def keypoint_head(config):
+    """Heat maps of the keypoints of pooled regions, as logits."""
+    return KeypointHead(config.NUM_KEYPOINTS, config.KEYPOINT_CHANNELS, name="mrcnn_keypoints")
+
+
+def box_loss_options(config):
+    """What the RPN's box loss and the second stage's are made with."""
+    beta, per = config.BBOX_LOSS_BETA, config.BBOX_LOSS_PER
+    rpn_beta = beta if config.RPN_BBOX_LOSS_BETA is None else config.RPN_BBOX_LOSS_BETA
+    return {"beta": rpn_beta, "per": per}, {"beta": beta, "per": per}
 
 
 def detection_layer(config):

@@ -1,6 +1,7 @@
-"""Changing an image and its masks together at random.
+"""Changing an image, its masks and its keypoints together at random.
 
-An augmentation is an imgaug augmenter, or any function `(image, masks) -> (image, masks)`.
+An augmentation is an imgaug augmenter, or any function `(image, masks) -> (image, masks)`; with keypoints a function
+`(image, masks, keypoints) -> (image, masks, keypoints)`.
 """
 
 import inspect
@@ -8,6 +9,8 @@ import random
 import sys
 
 import numpy as np
+
+from .keypoints import hide_outside
 
 # Augmenters that choose among others; which of their children run on masks is asked for each.
 _CHOOSERS = {
@@ -32,26 +35,31 @@ _GEOMETRIC = {
 MASK_AUGMENTERS = frozenset(_CHOOSERS | _GEOMETRIC)
 
 
-def augment(image, masks, augmentation, rng=None):
-    """Apply an augmentation to an image and, where it moves pixels, to its masks.
+def augment(image, masks, augmentation, rng=None, keypoints=None, mirrored=None):
+    """Apply an augmentation to an image and, where it moves pixels, to its masks and keypoints.
 
     Args:
         image: [H, W, C], any dtype; masks: bool [H, W, N].
         augmentation: an imgaug augmenter, or a callable `(image, masks) -> (image, masks)`. A
-            callable with an argument `rng` receives a numpy RandomState by that name.
+            callable with an argument `rng` receives a numpy RandomState by that name. With keypoints a callable takes
+            them by the name `keypoints`, returns them as a third value, and swaps left and right itself.
         rng: numpy RandomState that decides everything, so the same state gives the same result
             in any thread. None: the augmentation draws from its own state.
+        keypoints: float32 [N, K, (y, x, visibility)] in pixels, or None.
+        mirrored: with keypoints, the order int [K] in which those of a mirrored object stand, see `mirrored_order`.
 
     Returns:
-        image and bool masks, of the sizes given.
+        image and bool masks, of the sizes given, and the keypoints float32: zeros where not annotated or moved out of
+        the image; None if there were none.
 
     Raises:
-        TypeError: the augmentation is neither. ValueError: it changed a size or the number of masks.
+        TypeError: the augmentation is neither. ValueError: it changed a size or the number of masks, or is a callable
+        that does not take the keypoints there are.
     """
     if is_imgaug(augmentation):
-        new_image, new_masks = _run_imgaug(augmentation, image, masks, rng)
+        new_image, new_masks, new_keypoints = _run_imgaug(augmentation, image, masks, rng, keypoints, mirrored)
     elif callable(augmentation):
-        new_image, new_masks = _run_callable(augmentation, image, masks, rng)
+        new_image, new_masks, new_keypoints = _run_callable(augmentation, image, masks, rng, keypoints)
     else:
         raise TypeError(
             f"augmentation is a {type(augmentation).__name__}; it must be an imgaug augmenter (put a list "
@@ -64,7 +72,10 @@ def augment(image, masks, augmentation, rng=None):
             "the size (keep_size=True), and keep one mask for each object."
         )
     new_masks = np.asarray(new_masks)
-    return np.asarray(new_image), new_masks if new_masks.dtype == bool else new_masks != 0
+    new_masks = new_masks if new_masks.dtype == bool else new_masks != 0
+    if keypoints is not None:
+        new_keypoints = hide_outside(np.asarray(new_keypoints), image.shape)
+    return np.asarray(new_image), new_masks, new_keypoints
 
 
 def flip_at_random(rng=None):
@@ -78,24 +89,36 @@ def is_imgaug(augmentation):
     return meta is not None and isinstance(augmentation, meta.Augmenter)
 
 
-def _run_callable(augmentation, image, masks, rng):
-    arguments = {"rng": rng} if rng is not None and _takes_rng(augmentation) else {}
+def _run_callable(augmentation, image, masks, rng, keypoints):
+    arguments = {"rng": rng} if rng is not None and _takes(augmentation, "rng") else {}
+    if keypoints is None:
+        expected = "the pair (image, masks)"
+    else:
+        if not _takes(augmentation, "keypoints"):
+            raise ValueError(
+                "augmentation does not take keypoints, which would stay behind: give the function a third argument "
+                "named keypoints and return (image, masks, keypoints), or use an imgaug augmenter."
+            )
+        arguments["keypoints"] = keypoints
+        expected = "the triple (image, masks, keypoints)"
     result = augmentation(image, masks, **arguments)
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise ValueError(
-            f"augmentation returned a {type(result).__name__}; it must return the pair (image, masks)."
-        )
+    if not isinstance(result, (tuple, list)) or len(result) != (2 if keypoints is None else 3):
+        raise ValueError(f"augmentation returned a {type(result).__name__}; it must return {expected}.")
+    if keypoints is None:
+        return *result, None
+    if np.shape(result[2]) != keypoints.shape:
+        raise ValueError(f"augmentation changed the keypoints' shape from {keypoints.shape} to {np.shape(result[2])}.")
     return result
 
 
-def _takes_rng(function):
+def _takes(function, name):
     try:
-        return "rng" in inspect.signature(function).parameters
+        return name in inspect.signature(function).parameters
     except (TypeError, ValueError):
         return False
 
 
-def _run_imgaug(augmentation, image, masks, rng):
+def _run_imgaug(augmentation, image, masks, rng, keypoints, mirrored):
     import imgaug
 
     # A private copy: seeding a shared augmenter from several threads would mix their states.
@@ -103,6 +126,8 @@ def _run_imgaug(augmentation, image, masks, rng):
         augmentation = augmentation.deepcopy()
         augmentation.seed_(int(rng.randint(0, 2**31 - 1)))
     fixed = augmentation.to_deterministic()
+    if keypoints is not None:
+        keypoints = _moved_keypoints(fixed, keypoints, image.shape, mirrored)
     image = fixed.augment_image(image)
     if masks.shape[2]:
         _fill_with_background(fixed)
@@ -110,7 +135,22 @@ def _run_imgaug(augmentation, image, masks, rng):
         masks = fixed.augment_image(
             masks.astype(np.uint8), hooks=imgaug.HooksImages(activator=_runs_on_masks)
         )
-    return image, masks
+    return image, masks, keypoints
+
+
+def _moved_keypoints(augmenter, keypoints, shape, mirrored):
+    """Keypoints [N, K, 3] where a deterministic augmenter takes them; those of a mirrored object change names."""
+    from imgaug.augmentables.kps import KeypointsOnImage
+
+    height, width = shape[:2]
+    # Three more tell whether the image is mirrored: the way round that they are walked then turns over.
+    corner = np.array([[height, width], [height, 2 * width], [2 * height, width]]) / 4
+    points = np.concatenate([keypoints[..., :2].reshape(-1, 2), corner])
+    moved = augmenter.augment_keypoints(KeypointsOnImage.from_xy_array(points[:, ::-1], shape)).to_xy_array()[:, ::-1]
+    (down_y, down_x), (right_y, right_x) = moved[-1] - moved[-3], moved[-2] - moved[-3]
+    moved = moved[:-3].reshape(keypoints[..., :2].shape)
+    keypoints = np.concatenate([moved, keypoints[..., 2:]], axis=-1)
+    return keypoints[:, mirrored] if right_x * down_y - right_y * down_x < 0 else keypoints
 
 
 def _runs_on_masks(images, augmenter, parents, default):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .image_meta import mold_padded
-from .load import limit_instances, load_image_gt
+from .load import chosen_instances, load_sample
 from .random_rois import build_detection_targets, generate_random_rois
 from .report import image_label
 from .resize import EXACT_MODES
@@ -24,6 +24,8 @@ class Item(NamedTuple):
     class_ids: np.ndarray
     boxes: np.ndarray
     masks: np.ndarray
+    # float32 [N, K, (y, x, visibility)] in pixels of the image
+    keypoints: np.ndarray | None
     random_rois: np.ndarray | None
     # rois, class_ids, deltas and masks of `build_detection_targets`
     targets: tuple | None
@@ -40,6 +42,7 @@ def load_item(
     detection_targets=False,
     limit=True,
     rng=None,
+    with_keypoints=False,
 ):
     """Load one image for training; None if it has no objects and KEEP_EMPTY_IMAGES is not set.
 
@@ -48,8 +51,8 @@ def load_item(
     """
     if dataset.image_info[image_id]["source"] in no_augmentation_sources:
         augmentation = None
-    image, meta, class_ids, boxes, masks = load_image_gt(
-        dataset, config, image_id, augment, augmentation, use_mini_mask=config.USE_MINI_MASK, rng=rng
+    image, meta, class_ids, boxes, masks, keypoints = load_sample(
+        dataset, config, image_id, augment, augmentation, config.USE_MINI_MASK, rng, with_keypoints
     )
     multiple = 32 if config.IMAGE_RESIZE_MODE in EXACT_MODES else 64
     if image.shape[0] % multiple or image.shape[1] % multiple:
@@ -65,15 +68,20 @@ def load_item(
         rois = generate_random_rois(image.shape, random_rois, class_ids, boxes, rng)
         if detection_targets:
             targets = build_detection_targets(rois, class_ids, boxes, masks, config, rng)
-    item = Item(image, meta, class_ids, boxes, masks, rois, targets)
+    item = Item(image, meta, class_ids, boxes, masks, keypoints, rois, targets)
     return limit_item(dataset, config, item, rng) if limit else item
 
 
 def limit_item(dataset, config, item, rng=None):
     """The item with at most MAX_GT_INSTANCES objects."""
     image_id = int(item.meta[0])
-    kept = limit_instances(dataset, config, image_id, item.class_ids, item.boxes, item.masks, rng)
-    return item._replace(class_ids=kept[0], boxes=kept[1], masks=kept[2])
+    chosen = chosen_instances(dataset, config, image_id, len(item.class_ids), rng)
+    return item._replace(
+        class_ids=item.class_ids[chosen],
+        boxes=item.boxes[chosen],
+        masks=item.masks[:, :, chosen],
+        keypoints=None if item.keypoints is None else item.keypoints[chosen],
+    )
 
 
 def stack_images(items, config):
@@ -106,6 +114,14 @@ def stack_ground_truth(items, config, box_dtype):
     return class_ids, boxes, masks
 
 
+def stack_keypoints(items, config):
+    """Keypoints float32 [B, G, K, (y, x, visibility)] in pixels, zeros after the objects."""
+    keypoints = np.zeros((len(items), config.MAX_GT_INSTANCES, config.NUM_KEYPOINTS, 3), np.float32)
+    for row, item in enumerate(items):
+        keypoints[row, : len(item.keypoints)] = item.keypoints
+    return keypoints
+
+
 def stack_rois(items):
     """The further inputs and the outputs that random rois and their targets add: two lists."""
     inputs, outputs = [], []
@@ -120,7 +136,7 @@ def stack_rois(items):
     return inputs, outputs
 
 
-def check_dataset(dataset, config):
+def check_dataset(dataset, config, with_keypoints=False):
     """Raise ValueError for a dataset that cannot be trained on, before the first image is read."""
     try:
         num_images, num_classes = dataset.num_images, dataset.num_classes
@@ -140,4 +156,10 @@ def check_dataset(dataset, config):
         raise ValueError(
             f"The dataset has {num_classes} classes with the background, but NUM_CLASSES = "
             f"{config.NUM_CLASSES}. Set NUM_CLASSES = {num_classes}."
+        )
+    if with_keypoints and len(dataset.keypoint_names) != config.NUM_KEYPOINTS:
+        raise ValueError(
+            f"{type(dataset).__name__}.keypoint_names has {len(dataset.keypoint_names)} names, but NUM_KEYPOINTS = "
+            f"{config.NUM_KEYPOINTS}. Name the keypoints in the order in which load_keypoints() returns them, and set "
+            "NUM_KEYPOINTS to their number."
         )

@@ -68,8 +68,18 @@ def checked_masks(dataset, config, image_id, image_shape):
     Raises:
         DataError: they cannot be masks and class ids of an image of this shape.
     """
+    masks, class_ids, _ = checked_objects(dataset, config, image_id, image_shape)
+    return masks, class_ids
+
+
+def checked_objects(dataset, config, image_id, image_shape, with_keypoints=False):
+    """`checked_masks`, and float32 [N, NUM_KEYPOINTS, (y, x, visibility)] of the same objects or None."""
     masks, class_ids = all_masks(dataset, config, image_id, image_shape)
-    return _without_background(dataset, image_id, masks, class_ids)
+    keypoints = _keypoints(dataset, config, image_id, len(class_ids)) if with_keypoints else None
+    keep = _is_object(dataset, image_id, masks, class_ids)
+    if keep.all():
+        return masks, class_ids, keypoints
+    return masks[:, :, keep], class_ids[keep], keypoints[keep] if with_keypoints else None
 
 
 def all_masks(dataset, config, image_id, image_shape):
@@ -148,6 +158,27 @@ def _masks(masks, class_ids, image_shape, label):
     return np.ascontiguousarray(masks if masks.dtype == bool else masks != 0)
 
 
+def _keypoints(dataset, config, image_id, count):
+    keypoints = np.asarray(dataset.load_keypoints(image_id), np.float32)
+    expected = (count, config.NUM_KEYPOINTS, 3)
+    if keypoints.size == 0 and not count:
+        return np.zeros(expected, np.float32)
+    label = image_label(dataset, image_id)
+    if keypoints.shape != expected:
+        raise DataError(
+            f"{label}: load_keypoints() returned shape {keypoints.shape}, expected {expected}: (y, x, visibility) of "
+            "NUM_KEYPOINTS keypoints for each mask of load_mask(), in its order.",
+            "keypoints do not fit the masks or NUM_KEYPOINTS",
+        )
+    if not np.isfinite(keypoints).all() or not np.isin(keypoints[..., 2], (0, 1, 2)).all():
+        raise DataError(
+            f"{label}: load_keypoints() returned a coordinate that is no number or a visibility other than 0 (not "
+            "annotated), 1 (hidden) and 2 (visible).",
+            "keypoints with values that cannot be",
+        )
+    return keypoints
+
+
 def have_pixels(masks):
     """Which of the masks bool [H, W, N] have a pixel: bool [N]."""
     height, width, count = masks.shape
@@ -155,11 +186,12 @@ def have_pixels(masks):
     return masks.reshape(height, width * count).any(axis=0).reshape(width, count).any(axis=0)
 
 
-def _without_background(dataset, image_id, masks, class_ids):
+def _is_object(dataset, image_id, masks, class_ids):
+    """Bool [N]: neither empty nor background."""
     filled = have_pixels(masks)
     keep = filled & (class_ids != 0)
     if keep.all():
-        return masks, class_ids
+        return keep
     warn_once(
         dataset,
         ("left out", image_id),
@@ -167,7 +199,7 @@ def _without_background(dataset, image_id, masks, class_ids):
         f"{np.count_nonzero(filled & (class_ids == 0))} of class 0 (background) of {len(keep)}. "
         "Correct load_mask() if they should count.",
     )
-    return masks[:, :, keep], class_ids[keep]
+    return keep
 
 
 def _is_numeric(array):

@@ -25,6 +25,13 @@ class Dataset:
     The ids that a source itself uses are kept beside them.
     """
 
+    # Names of an object's keypoints, where the data set has any, in the order of `load_keypoints`.
+    keypoint_names = ()
+    # Pairs of positions in `keypoint_names` that a picture joins by a line.
+    skeleton = ()
+    # How far annotators place each keypoint apart, as COCO's evaluation wants it (its 17 have their own).
+    keypoint_sigmas = None
+
     def __init__(self, class_map=None):
         self._image_ids = []
         self.image_info = []
@@ -143,6 +150,18 @@ class Dataset:
             "load_mask(). Override it to return the masks and their class ids.",
         )
         return np.empty([0, 0, 0]), np.empty([0], np.int32)
+
+    def load_keypoints(self, image_id):
+        """Keypoints of an image's objects; to be overridden, together with `keypoint_names`, for a `KeypointRCNN`.
+
+        Returns:
+            [N, K, (y, x, visibility)] in pixels of the image that `load_image` gives, an entry for each mask that
+            `load_mask` gives; visibility 0 means not annotated, 1 hidden, 2 visible.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no keypoints: override load_keypoints() to return an array [N, K, 3] of (y, x, "
+            "visibility), and set keypoint_names to the names of the K keypoints."
+        )
 
     def validate(self, config=None, limit=None, workers=8, verbose=1):
         """Look at all images and masks, and print everything that is wrong in one table.

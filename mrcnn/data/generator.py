@@ -5,7 +5,16 @@ import threading
 import keras
 import numpy as np
 
-from .batch import CROPS_TO_TRY, MAX_FAILURES, check_dataset, load_item, stack_ground_truth, stack_images, stack_rois
+from .batch import (
+    CROPS_TO_TRY,
+    MAX_FAILURES,
+    check_dataset,
+    load_item,
+    stack_ground_truth,
+    stack_images,
+    stack_keypoints,
+    stack_rois,
+)
 from .report import image_label, logger
 
 
@@ -18,6 +27,7 @@ class DataGenerator(keras.utils.PyDataset):
         gt_class_ids   int32 [B, G], negative for crowds, 0 after the last object
         gt_boxes       float32 [B, G, (y1, x1, y2, x2)] in pixels
         gt_masks       bool [B, h, w, G], mini masks if USE_MINI_MASK
+        gt_keypoints   float32 [B, G, K, (y, x, visibility)] in pixels, only `with_keypoints`
         random rois    int32 [B, random_rois, 4] in pixels, only with `random_rois`
     where G is MAX_GT_INSTANCES. With `detection_targets` too, sampled rois [B, R, 4] are added and
     the batch is `(inputs, [class_ids [B, R, 1], deltas [B, R, C, 4], masks [B, R, mh, mw, C]])`.
@@ -45,6 +55,7 @@ class DataGenerator(keras.utils.PyDataset):
             goes on where the last one stopped, with a new order for each pass.
         tried_out: whether the one who reads takes what the first two batches have in common, before the first
             epoch, for the shape of all. Where images may differ in size, the second gets a border then, once.
+        with_keypoints: also give the objects' keypoints.
 
     Attributes:
         epoch: number of the epoch now running, from 0. Assign it to resume.
@@ -62,8 +73,9 @@ class DataGenerator(keras.utils.PyDataset):
         seed=None,
         steps=None,
         tried_out=False,
+        with_keypoints=False,
     ):
-        check_dataset(dataset, config)
+        check_dataset(dataset, config, with_keypoints)
         if steps is not None and steps < 1:
             raise ValueError(
                 f"steps = {steps}; an epoch needs 1 batch or more (STEPS_PER_EPOCH, VALIDATION_STEPS)."
@@ -75,6 +87,7 @@ class DataGenerator(keras.utils.PyDataset):
         self.augmentation = augmentation
         self.random_rois = random_rois
         self.detection_targets = detection_targets
+        self.with_keypoints = with_keypoints
         self.no_augmentation_sources = frozenset(no_augmentation_sources or ())
         self.image_ids = np.copy(dataset.image_ids)
         self.batch_size = config.BATCH_SIZE
@@ -154,8 +167,9 @@ class DataGenerator(keras.utils.PyDataset):
         class_ids, boxes, masks = stack_ground_truth(items, self.config, np.float32)
         metas = np.stack([item.meta for item in items]).astype(np.float32)
         more_inputs, outputs = stack_rois(items)
+        keypoints = [stack_keypoints(items, self.config)] if self.with_keypoints else []
         # Keras takes a list here for one tensor, a tuple for several.
-        inputs = (stack_images(items, self.config), metas, class_ids, boxes, masks, *more_inputs)
+        inputs = (stack_images(items, self.config), metas, class_ids, boxes, masks, *keypoints, *more_inputs)
         return (inputs, outputs) if outputs else (inputs,)
 
     def _slots(self, index):
@@ -208,6 +222,7 @@ class DataGenerator(keras.utils.PyDataset):
                     random_rois=self.random_rois,
                     detection_targets=self.detection_targets,
                     rng=self._rng(epoch, slot, attempt),
+                    with_keypoints=self.with_keypoints,
                 )
             except Exception as error:
                 failures.append(self._note_failure(image_id, error))

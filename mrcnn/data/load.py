@@ -4,8 +4,9 @@ import numpy as np
 
 from .augment import augment as run_augmentation
 from .augment import flip_at_random
-from .checks import DataError, checked_image, checked_masks
+from .checks import DataError, checked_image, checked_objects
 from .image_meta import compose_image_meta
+from .keypoints import mirrored_keypoints, mirrored_order, resized_keypoints
 from .masks import resized_bboxes, sample_mini_masks
 from .report import image_info_of, image_label, logger, warn_once
 from .resize import apply_plan, nearest_rows, plan_resize, take_mask
@@ -36,36 +37,52 @@ def load_image_gt(dataset, config, image_id, augment=False, augmentation=None, u
     if augmentation is None and not isinstance(augment, (bool, int)) and augment is not None:
         # A fork's fourth argument is the augmentation.
         augment, augmentation = False, augment
+    return load_sample(dataset, config, image_id, augment, augmentation, use_mini_mask, rng)[:5]
+
+
+def load_sample(
+    dataset, config, image_id, augment=False, augmentation=None, use_mini_mask=False, rng=None, with_keypoints=False
+):
+    """`load_image_gt`, and one value more: keypoints float32 [N, K, (y, x, visibility)] in pixels of the returned
+    image, KEYPOINT_OFFSET added, zeros where not annotated or not in it; None unless `with_keypoints`.
+    """
     active = active_class_ids(dataset, config, image_id)
     image = checked_image(dataset, config, image_id)
-    mask, class_ids = checked_masks(dataset, config, image_id, image.shape)
+    mask, class_ids, keypoints = checked_objects(dataset, config, image_id, image.shape, with_keypoints)
 
     plan = _plan(image.shape, config, rng)
     original_shape = image.shape
     image = apply_plan(image, plan)
+    mirrored = None
+    if with_keypoints:
+        keypoints = resized_keypoints(keypoints, original_shape, plan, config.KEYPOINT_OFFSET)
+        mirrored = mirrored_order(dataset.keypoint_names)
     rows = nearest_rows(mask.shape[0], plan.size[0], plan.padding[0], plan.crop and plan.crop[0::2])
     columns = nearest_rows(mask.shape[1], plan.size[1], plan.padding[1], plan.crop and plan.crop[1::2])
     if augment:
         logger.warning("'augment' is deprecated. Use 'augmentation' instead.")
         if flip_at_random(rng):
             image, columns = np.ascontiguousarray(image[:, ::-1]), columns[::-1]
+            if with_keypoints:
+                keypoints = mirrored_keypoints(keypoints, image.shape[1], mirrored)
     # Mini masks need no large masks: they are sampled from the loaded ones through rows and columns.
     if augmentation is not None or not use_mini_mask:
         mask = take_mask(mask, rows, columns)
         if augmentation is not None:
-            image, mask = run_augmentation(image, mask, augmentation, rng)
+            image, mask, keypoints = run_augmentation(image, mask, augmentation, rng, keypoints, mirrored)
         rows, columns = np.arange(mask.shape[0]), np.arange(mask.shape[1])
 
     bbox = resized_bboxes(mask, rows, columns)
     seen = bbox[:, 2] > bbox[:, 0]
     if not seen.all():
         mask, class_ids, bbox = mask[:, :, seen], class_ids[seen], bbox[seen]
+        keypoints = keypoints[seen] if with_keypoints else None
     if use_mini_mask:
         mask = sample_mini_masks(mask, bbox, config.MINI_MASK_SHAPE, rows, columns)
     meta = compose_image_meta(
         image_id, original_shape, image.shape, plan.window, plan.scale, active
     )
-    return image, meta, class_ids, bbox, mask
+    return image, meta, class_ids, bbox, mask, keypoints
 
 
 def _plan(shape, config, rng):
@@ -111,14 +128,19 @@ def limit_instances(dataset, config, image_id, class_ids, bbox, mask, rng=None):
 
     `class_ids`, `bbox` and `mask` are given and returned as by `load_image_gt`.
     """
-    count, limit = len(class_ids), config.MAX_GT_INSTANCES
+    chosen = chosen_instances(dataset, config, image_id, len(class_ids), rng)
+    return class_ids[chosen], bbox[chosen], mask[:, :, chosen]
+
+
+def chosen_instances(dataset, config, image_id, count, rng=None):
+    """What picks at most MAX_GT_INSTANCES out of `count` objects of an image: an index of arrays."""
+    limit = config.MAX_GT_INSTANCES
     if count <= limit:
-        return class_ids, bbox, mask
+        return slice(None)
     warn_once(
         dataset,
         ("many objects", image_id),
         f"{image_label(dataset, image_id)} has {count} objects; each time a random {limit} of them are "
         "trained on. Raise MAX_GT_INSTANCES to use all.",
     )
-    chosen = (np.random if rng is None else rng).choice(np.arange(count), limit, replace=False)
-    return class_ids[chosen], bbox[chosen], mask[:, :, chosen]
+    return (np.random if rng is None else rng).choice(np.arange(count), limit, replace=False)

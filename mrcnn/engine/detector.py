@@ -29,7 +29,8 @@ class Detector(Inspection):
 
     A subclass names the functions that make its graph, `build_parts(config)`, `training_graph(parts, config)` and
     `inference_graph(parts, config)`, and the one that reads an image's row of the outputs, `read_result(outputs, row,
-    original_shape, image_shape, window, config)`: a dict of arrays.
+    original_shape, image_shape, window, config)`: a dict of arrays. `learns_keypoints` says whether the training graph
+    takes the objects' keypoints as well.
 
     Args:
         mode: `"training"` or `"inference"`.
@@ -44,6 +45,8 @@ class Detector(Inspection):
     Raises:
         ValueError: unknown mode, or a configuration that cannot work.
     """
+
+    learns_keypoints = False
 
     def __init__(self, mode, config, model_dir):
         if mode not in ("training", "inference"):
@@ -179,6 +182,7 @@ class Detector(Inspection):
             steps=self.config.STEPS_PER_EPOCH,
             random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
             tried_out=tries_out_batches(),
+            with_keypoints=self.learns_keypoints,
         )
         if n_worker_threads is not None:
             train_data.workers = n_worker_threads
@@ -226,6 +230,7 @@ class Detector(Inspection):
             steps=None if steps is None else max(1, steps),
             random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
             tried_out=tries_out_batches(),
+            with_keypoints=self.learns_keypoints,
         )
 
     def _callbacks(self, train_data, learning_rate, custom_callbacks):
@@ -270,7 +275,8 @@ class Detector(Inspection):
 
         Returns:
             a dict an image: `rois [N, 4]` int32 pixels (y1, x1, y2, x2) (float32 if MASK_PASTE is not "box"),
-            `class_ids [N]` int32, `scores [N]` float32, `masks [h, w, N]` bool, best score first.
+            `class_ids [N]` int32, `scores [N]` float32, `masks [h, w, N]` bool, best score first; other architectures
+            than Mask R-CNN tell in their docstrings what they find.
 
         Raises:
             ValueError: wrong mode, or something that is not an image.

@@ -74,6 +74,23 @@ def unmold_boxes(detections, original_shape, image_shape, window, paste="box"):
     return boxes[solid], detections[slots, 4].astype(np.int32), detections[slots, 5].astype(np.float32), slots
 
 
+def pixel_boxes(boxes, image_shape):
+    """Normalised boxes `[N, 4]` in pixels of a molded image of that shape, not rounded."""
+    return boxes * (np.tile(image_shape[:2], 2) - 1) + [0, 0, 1, 1]
+
+
+def original_points(points, original_shape, window):
+    """Points `[..., (y, x)]` of the molded image, pixels, in those of the image as it was given.
+
+    Args:
+        points: float `[..., 2]`.
+        original_shape: shape of the image as it was given.
+        window: `(y1, x1, y2, x2)` of the image inside the molded image, pixels.
+    """
+    window = np.asarray(window)
+    return (points - window[:2]) * (np.array(original_shape[:2]) / (window[2:] - window[:2]))
+
+
 def _rounded_boxes(boxes, original_hw, image_hw, window):
     """int32 pixels, by normalised coordinates as in Matterport's implementation."""
     y1, x1, y2, x2 = norm_boxes(window, image_hw)
@@ -84,9 +101,8 @@ def _rounded_boxes(boxes, original_hw, image_hw, window):
 def _exact_boxes(boxes, original_hw, image_hw, window):
     """float32 pixels, scaled by the ratio of the sizes, inside the image."""
     height, width = original_hw
-    boxes = boxes * (np.tile(image_hw, 2) - 1) + [0, 0, 1, 1] - np.tile(window[:2], 2)
-    boxes = boxes * np.tile(np.array(original_hw) / (window[2:] - window[:2]), 2)
-    return np.clip(boxes, 0, [height, width, height, width]).astype(np.float32)
+    corners = original_points(pixel_boxes(boxes, image_hw).reshape(-1, 2, 2), original_hw, window)
+    return np.clip(corners.reshape(-1, 4), 0, [height, width, height, width]).astype(np.float32)
 
 
 _ORIGINAL_BOXES = {"box": _rounded_boxes, "padded": _exact_boxes, "centers": _exact_boxes}

@@ -1,4 +1,4 @@
-"""COCO's evaluation of boxes and masks for any Dataset."""
+"""COCO's evaluation of boxes, masks and keypoints for any Dataset."""
 
 from .coco_stats import KindStats, object_counts
 from .detections import detect_all, inference_model, selected_images
@@ -16,7 +16,7 @@ def evaluate(model, dataset, image_ids=None, limit=None, max_detections=None, ve
         limit: evaluate only the first so many of them.
         max_detections: detections of one class in one image that count; None means 100, or
             DETECTION_MAX_INSTANCES where that is more.
-        verbose: 1 shows progress and COCO's twelve lines for boxes and for masks; 0 prints nothing.
+        verbose: 1 shows progress and COCO's lines for boxes, masks and keypoints; 0 prints nothing.
         coco: pycocotools COCO object with official annotations, whose ids are the dataset's source ids. Only
             needed to reproduce published COCO numbers: its boxes and areas come from polygons, those built
             here from masks.
@@ -27,7 +27,9 @@ def evaluate(model, dataset, image_ids=None, limit=None, max_detections=None, ve
         `mask_ar10`, `mask_ar100`, `mask_ar_max` (at `max_detections`), `mask_ar_small`, `mask_ar_medium`,
         `mask_ar_large`, and the same with `box_`; "images": number of images; "per_class": {name: {"box_ap",
         "box_ap50", "mask_ap", "mask_ap50", "instances"}} of the classes that have ground truth. Means leave
-        out classes without any. A model without masks has the numbers of boxes alone.
+        out classes without any. A model without masks has the numbers of boxes alone; one that finds keypoints also
+        `keypoint_ap`, `keypoint_ap50`, `keypoint_ap75`, `keypoint_ap_medium`, `keypoint_ap_large`, and `keypoint_ar`
+        likewise (object keypoint similarity in place of IoU, 20 detections).
 
     Raises:
         ValueError: no images, or detections that do not fit the dataset.
@@ -67,7 +69,7 @@ def evaluate_detections(results_by_image_id, dataset, max_detections=None, verbo
 
 def _kinds(result):
     """What a model's results can be judged by."""
-    return ("box", "mask") if "masks" in result else ("box",)
+    return "box", *(kind for kind in ("mask", "keypoint") if f"{kind}s" in result)
 
 
 def _score(truth, annotations, kinds, max_detections, verbose):

@@ -13,7 +13,7 @@ def build_ground_truth(dataset, image_ids=None):
 
     Image ids and category ids are the dataset's own (positions in `image_info` and `class_info`). Boxes
     enclose the masks; areas are mask areas. A negative class id from `load_mask` marks a crowd. Objects
-    without a pixel are left out, for no detection can find them.
+    without a pixel are left out, for no detection can find them. Keypoints are added where the dataset has any.
 
     Args:
         dataset: prepared Dataset.
@@ -33,7 +33,8 @@ def build_ground_truth(dataset, image_ids=None):
         height, width = masks.shape[:2] if len(class_ids) else dataset.load_image(image_id).shape[:2]
         images.append({"id": image_id, "height": int(height), "width": int(width),
                        "file_name": str(dataset.image_info[image_id].get("path") or image_id)})
-        annotations += _truth_annotations(image_id, masks, class_ids, first_id=len(annotations) + 1)
+        keypoints = dataset.load_keypoints(image_id) if dataset.keypoint_names else None
+        annotations += _truth_annotations(image_id, masks, class_ids, keypoints, first_id=len(annotations) + 1)
     categories = [{"id": class_id, "name": name, "supercategory": ""}
                   for class_id, name in enumerate(dataset.class_names) if class_id > 0]
     return {"info": {}, "images": images, "categories": categories, "annotations": annotations}
@@ -44,14 +45,14 @@ def results_to_coco(result, image_id, category_ids=None):
 
     Args:
         result: one entry of `detect()`: rois [N, 4] pixels (y1, x1, y2, x2), class_ids [N], scores [N],
-            and masks [H, W, N], if the model finds any.
+            and masks [H, W, N] and keypoints [N, K, (y, x)], if the model finds any.
         image_id: the id to write.
         category_ids: maps class ids to category ids, and names the classes to keep; None keeps class ids as
             they are.
 
     Returns:
         list of {"image_id", "category_id", "bbox" (x, y, width, height), "score"} and, with masks,
-        "segmentation" (run lengths).
+        "segmentation" (run lengths), with keypoints "keypoints" (x, y and its score of each in turn).
     """
     rois = np.asarray(result["rois"]).reshape(-1, 4)
     masks = np.asarray(result["masks"]) if "masks" in result else np.zeros((0, 0, len(rois)), bool)
@@ -62,6 +63,10 @@ def results_to_coco(result, image_id, category_ids=None):
             f"{np.shape(result['scores'])} and masks {masks.shape} differ in their number: expected [N, 4], "
             "[N], [N] and [H, W, N]")
     shapes = [{"segmentation": mask} for mask in encode_masks(masks)] if "masks" in result else [{}] * len(rois)
+    if "keypoints" in result:
+        points = np.concatenate([result["keypoints"][..., ::-1], result["keypoint_scores"][..., None]], axis=-1)
+        shapes = [{**shape, "keypoints": rows.ravel().tolist()}
+                  for shape, rows in zip(shapes, points, strict=True)]
     rows = zip(rois, result["class_ids"], result["scores"], shapes, strict=True)
     annotations = []
     for roi, class_id, score, shape in rows:
@@ -120,6 +125,7 @@ class GroundTruth:
 
     def __init__(self, dataset, image_ids, coco=None):
         self.class_names = {i: name for i, name in enumerate(dataset.class_names) if i > 0}
+        self._dataset = dataset
         if coco is None:
             self.api = coco_index(build_ground_truth(dataset, image_ids))
             self.images = {image_id: image_id for image_id in image_ids}
@@ -136,6 +142,24 @@ class GroundTruth:
         if not self.categories:
             raise ValueError(f"coco= has none of the dataset's classes: its category ids are "
                              f"{list(coco.cats)}, the dataset's source ids {list(source_ids.values())}")
+
+    @property
+    def keypoint_sigmas(self):
+        """How far apart annotators place each keypoint, in parts of the object's size: float [K].
+
+        Those of the dataset, or COCO's for COCO's number of keypoints.
+
+        Raises:
+            ValueError: the dataset has no keypoints, or others than COCO's and no sigmas.
+        """
+        count, sigmas = len(self._dataset.keypoint_names), self._dataset.keypoint_sigmas
+        if sigmas is None:
+            sigmas = pycocotools().cocoeval.Params(iouType="keypoints").kpt_oks_sigmas
+        if not count or len(sigmas) != count:
+            raise ValueError(f"{type(self._dataset).__name__} has {count} keypoint_names and {len(sigmas)} "
+                             "keypoint_sigmas (COCO's unless set): set a number for each keypoint, the spread of "
+                             "annotators in parts of the object's size, 0.025 for a nose to 0.107 for a hip in COCO")
+        return np.asarray(sigmas, float)
 
     def annotations(self, image_id, result):
         """Detections of one image as COCO results under the index's ids.
@@ -174,7 +198,7 @@ def load_objects(dataset, image_id):
     return _binary(masks), class_ids
 
 
-def _truth_annotations(image_id, masks, class_ids, first_id):
+def _truth_annotations(image_id, masks, class_ids, keypoints, first_id):
     """COCO annotations of one image. Ids count from 1: pycocotools takes the id 0 for 'no match'."""
     areas = [int(np.count_nonzero(masks[..., i])) for i in range(len(class_ids))]
     keep = np.flatnonzero(areas)
@@ -182,10 +206,16 @@ def _truth_annotations(image_id, masks, class_ids, first_id):
         return []
     kept = masks[..., keep]
     rows = zip(keep, extract_bboxes(kept), encode_masks(kept), strict=True)
-    return [
+    annotations = [
         {"id": first_id + offset, "image_id": image_id, "category_id": abs(int(class_ids[i])),
          "iscrowd": int(class_ids[i] < 0), "bbox": _xywh(box), "area": areas[i], "segmentation": segmentation}
         for offset, (i, box, segmentation) in enumerate(rows)]
+    if keypoints is not None:
+        for i, annotation in zip(keep, annotations, strict=True):
+            points = np.asarray(keypoints)[i]
+            annotation["keypoints"] = points[:, [1, 0, 2]].ravel().tolist()
+            annotation["num_keypoints"] = int(np.count_nonzero(points[:, 2]))
+    return annotations
 
 
 def _xywh(box):

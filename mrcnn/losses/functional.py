@@ -1,4 +1,4 @@
-"""The five losses of Mask R-CNN as functions of tensors.
+"""The losses of Mask R-CNN and its relatives as functions of tensors.
 
 Each returns one value an image, `[B]` float32, such that the mean over the batch is the loss over all of the batch's
 samples together: `v[b] = B * sum_b / max(total_count, 1)`. An image with many positives so weighs more than one with
@@ -145,3 +145,21 @@ def mrcnn_mask_loss(target_class_ids, target_masks, mask_logits):
     logits = ops.take_along_axis(mask_logits, class_ids, axis=4)[..., 0]
     losses = ops.binary_crossentropy(target_masks, logits, from_logits=True)
     return batch_share(ops.mean(losses, axis=(2, 3)), ops.cast(target_class_ids > 0, "float32"))
+
+
+def mrcnn_keypoint_loss(cells, counts, keypoint_logits):
+    """Cross entropy of each keypoint's cell over its whole heat map (He et al. 2017, section 5).
+
+    Args:
+        cells: `[B, N, K]` int32, the cell that the keypoint lies in, row by row.
+        counts: `[B, N, K]` bool, the keypoints that have one.
+        keypoint_logits: `[B, N, S, S, K]`.
+
+    Returns:
+        `[B]` float32.
+    """
+    _, regions, height, width, keypoints = keypoint_logits.shape
+    logits = ops.transpose(keypoint_logits, (0, 1, 4, 2, 3))
+    logits = ops.reshape(logits, (-1, regions * keypoints, height * width))
+    losses = sparse_cross_entropy(logits, ops.reshape(cells, (-1, regions * keypoints)))
+    return batch_share(losses, ops.reshape(ops.cast(counts, "float32"), (-1, regions * keypoints)))

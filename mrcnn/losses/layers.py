@@ -69,3 +69,11 @@ class MaskLoss(_LossLayer):
 
     def call(self, inputs):
         return functional.mrcnn_mask_loss(*inputs)
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class KeypointLoss(_LossLayer):
+    """`[cells [B, N, K], counts [B, N, K], keypoint_logits [B, N, S, S, K]]` to `[B]`."""
+
+    def call(self, inputs):
+        return functional.mrcnn_keypoint_loss(*inputs)

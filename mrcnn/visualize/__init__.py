@@ -8,6 +8,7 @@ from .colors import class_color, random_colors
 from .comparison import display_comparison, display_differences, show_truth_and_detections
 from .drawing import apply_mask, draw_instances
 from .instances import display_instances
+from .keypoints import draw_keypoints
 from .matrices import plot_confusion_matrix, plot_confusion_matrix_from_data, plot_overlaps
 from .overview import plot_dataset_overview
 from .panels import display_images, display_top_masks
@@ -27,6 +28,7 @@ __all__ = [
     "draw_box",
     "draw_boxes",
     "draw_instances",
+    "draw_keypoints",
     "draw_rois",
     "plot_confusion_matrix",
     "plot_confusion_matrix_from_data",

@@ -4,6 +4,7 @@ import numpy as np
 
 from .captions import CaptionLayout, tie_line
 from .colors import instance_colors, text_color
+from .keypoints import draw_keypoints
 from .pixels import blend, checked_instances, default_captions, to_rgb
 
 CROWDED = 0.15  # share of the image from which on captions get in the way
@@ -26,16 +27,17 @@ def apply_mask(image, mask, color, alpha=0.5):
     return image
 
 
-def draw_instances(image, r, class_names, colors=None):
-    """Draws masks, outlines, boxes and captions of one image's detections.
+def draw_instances(image, r, class_names, colors=None, skeleton=None):
+    """Draws masks, outlines, boxes, keypoints and captions of one image's detections.
 
     Args:
         image: [H, W, C], any type that `to_rgb` takes, channels in RGB order.
-        r: result of `detect()`: rois [N, 4] pixels, class_ids [N]; masks [H, W, N] and scores [N] are
-            optional.
+        r: result of `detect()`: rois [N, 4] pixels, class_ids [N]; masks [H, W, N], keypoints [N, K, (y, x)] and
+            scores [N] are optional.
         class_names: list of names, position 0 the background; None leaves captions out. Where captions would cover
             more than 15 % of the image, those much wider than their boxes are left out: they would hide the objects.
         colors: None for the fixed colour of each class, or as in `display_instances`.
+        skeleton: pairs of keypoints to join, as in `draw_keypoints`.
 
     Returns:
         new uint8 array [H, W, 3] in RGB order. For OpenCV's imshow or VideoWriter turn it to BGR: `out[...,
@@ -56,6 +58,8 @@ def draw_instances(image, r, class_names, colors=None):
     thickness = max(1, round(max(canvas.shape[:2]) / 600))
     for i, color in enumerate(colors):
         _outline(canvas, boxes[i], None if masks is None else masks[i], color, thickness)
+    if "keypoints" in r:
+        canvas = draw_keypoints(canvas, r["keypoints"], skeleton)
     if class_names is not None:
         captions = default_captions(class_ids, class_names, r.get("scores"))
         _captions(canvas, boxes, captions, colors)

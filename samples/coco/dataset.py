@@ -18,7 +18,7 @@ class CocoDataset(formats.CocoDataset):
     """COCO's own folders and files. Crowds have a negative class id, as `load_image_gt` expects."""
 
     def load_coco(self, dataset_dir, subset, year=DEFAULT_DATASET_YEAR, class_ids=None, class_map=None,
-                  return_coco=False, auto_download=False):
+                  return_coco=False, auto_download=False, keypoints=False):
         """Register a subset of COCO.
 
         Args:
@@ -29,6 +29,7 @@ class CocoDataset(formats.CocoDataset):
             class_map: unused, kept for Matterport's signature.
             return_coco: True returns the `pycocotools.coco.COCO` object.
             auto_download: True first downloads what is missing.
+            keypoints: True reads the people and their keypoints: `person_keypoints_<subset><year>.json`.
 
         Raises:
             FileNotFoundError: annotation file, image folder or images are missing.
@@ -38,7 +39,8 @@ class CocoDataset(formats.CocoDataset):
             raise ValueError(f"Unknown COCO subset '{subset}': expected one of {', '.join(SUBSETS)}.")
         if auto_download:
             self.auto_download(dataset_dir, subset, year)
-        path = os.path.join(dataset_dir, "annotations", f"instances_{subset}{year}.json")
+        kind = "person_keypoints" if keypoints else "instances"
+        path = os.path.join(dataset_dir, "annotations", f"{kind}_{subset}{year}.json")
         coco = read_annotations(path)
         unknown = sorted(set(class_ids or ()) - set(coco.cats))
         if unknown:

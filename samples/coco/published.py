@@ -12,7 +12,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mrcnn import FasterRCNN, MaskRCNN
+from mrcnn import FasterRCNN, KeypointRCNN, MaskRCNN
 from mrcnn.configurations import READY
 from mrcnn.evaluation import evaluate
 from samples import common
@@ -20,6 +20,7 @@ from samples.coco.dataset import CocoDataset
 
 # torchvision's classes are COCO's category ids, of which ten are nobody's.
 CATEGORY_IDS = 91
+ARCHITECTURES = {"fasterrcnn": FasterRCNN, "keypointrcnn": KeypointRCNN, "maskrcnn": MaskRCNN}
 
 
 class InClassesOfDataset:
@@ -53,10 +54,14 @@ def main(argv=None):
     parser.add_argument("--out", metavar="FILE", help="also write the numbers to this JSON file")
     args = parser.parse_args(argv)
     dataset = CocoDataset()
-    coco = dataset.load_coco(args.dataset, "val" if args.year == "2017" else "minival", args.year, return_coco=True)
+    architecture = ARCHITECTURES[args.configuration.split("_")[1]]
+    subset = "val" if args.year == "2017" else "minival"
+    coco = dataset.load_coco(
+        args.dataset, subset, args.year, return_coco=True, keypoints=architecture.learns_keypoints
+    )
     dataset.prepare()
     config = READY[args.configuration]()
-    model = (FasterRCNN if "fasterrcnn" in args.configuration else MaskRCNN)("inference", config, "logs")
+    model = architecture("inference", config, "logs")
     model.load_weights(args.weights)
     if config.NUM_CLASSES == CATEGORY_IDS:
         model = InClassesOfDataset(model, dataset)

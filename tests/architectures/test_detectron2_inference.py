@@ -1,4 +1,4 @@
-"""Detectron2's Mask R-CNN, loaded from its own weights, gives Detectron2's numbers stage by stage."""
+"""Detectron2's Mask and Keypoint R-CNN, loaded from their own weights, give Detectron2's numbers stage by stage."""
 
 import importlib.util
 
@@ -6,15 +6,20 @@ import keras
 import numpy as np
 import pytest
 
+from mrcnn.architectures.keypoint_rcnn import KeypointRCNN
 from mrcnn.architectures.mask_rcnn import MaskRCNN
-from mrcnn.configurations import Detectron2MaskRCNN
+from mrcnn.configurations import Detectron2KeypointRCNN, Detectron2MaskRCNN
+from mrcnn.data.keypoints import find_keypoints
 from mrcnn.data.mask_paste import paste_centers
 from tests import golden_torchvision as peer
 
 pytestmark = [pytest.mark.jax, pytest.mark.slow]
-MODEL = "d2_mask_rcnn_R_50_FPN_3x"
-CASES = ["synth", "batch", "photo_a"]
-IN_TESTS = ["synth", *(pytest.param(name, marks=pytest.mark.longest) for name in CASES[1:])]
+MASK, KEYPOINT = "d2_mask_rcnn_R_50_FPN_3x", "d2_keypoint_rcnn_R_50_FPN_3x"
+MODELS = {MASK: (MaskRCNN, Detectron2MaskRCNN), KEYPOINT: (KeypointRCNN, Detectron2KeypointRCNN)}
+CASES = [(model, case) for model in MODELS for case in ("synth", "batch", "photo_a")]
+IN_TESTS = [
+    pytest.param(case, marks=() if case[1] == "synth" else pytest.mark.longest, id="-".join(case)) for case in CASES
+]
 LAYERS = {
     "res2": "res2c_out", "res3": "res3d_out", "res4": "res4f_out", "res5": "res5c_out",
     "p2": "fpn_p2", "p3": "fpn_p3", "p4": "fpn_p4", "p5": "fpn_p5", "p6": "fpn_p6",
@@ -41,26 +46,28 @@ def images_of(folder, case, config):
 
 @pytest.fixture(scope="module", params=IN_TESTS)
 def run(request, golden_torchvision, tmp_path_factory):
-    return run_case(golden_torchvision, request.param, tmp_path_factory.mktemp("run"))
+    return run_case(golden_torchvision, *request.param, tmp_path_factory.mktemp("run"))
 
 
-def run_case(folder, name, target):
+def run_case(folder, model_name, name, target):
     """The case, the report on its weights, its images, and what the model's layers and outputs gave."""
-    case, meta = peer.arrays(folder, f"{MODEL}__{name}")
+    case, meta = peer.arrays(folder, f"{model_name}__{name}")
+    model_class, config_class = MODELS[model_name]
     numbers = dict(zip(meta.get("overrides", [])[::2], meta.get("overrides", [])[1::2], strict=True))
-    config = Detectron2MaskRCNN()
+    config = config_class()
     images = images_of(folder, case, config)
     config.IMAGES_PER_GPU = len(images)
     config.PRE_NMS_LIMIT = numbers.get("MODEL.RPN.PRE_NMS_TOPK_TEST", 1000)
     config.POST_NMS_ROIS_INFERENCE = numbers.get("MODEL.RPN.POST_NMS_TOPK_TEST", 1000)
     config.DETECTION_MAX_INSTANCES = numbers.get("TEST.DETECTIONS_PER_IMAGE", 100)
-    model = MaskRCNN("inference", config, target)
-    report = model.load_weights(peer.weight_file(folder, MODEL, target))
+    model = model_class("inference", config, target)
+    report = model.load_weights(peer.weight_file(folder, model_name, target))
     metas = peer.metas_of(images, case["image_sizes"], case["image_sizes"], config.NUM_CLASSES)
     graph = model.keras_model
     probes = {key: graph.get_layer(layer).output for key, layer in LAYERS.items()}
     probes["anchors"] = graph.get_layer("anchors").output
-    names = ("detections", "probs", "deltas", "masks", "proposals", "rpn_probs", "rpn_deltas")
+    third = "masks" if model_name == MASK else "keypoint_logits"
+    names = ("detections", "probs", "deltas", third, "proposals", "rpn_probs", "rpn_deltas")
     probes |= dict(zip(names, graph.outputs, strict=True))
     values = keras.Model(graph.inputs, probes).predict_on_batch([images, metas])
     return case, report, images, {key: keras.ops.convert_to_numpy(value) for key, value in values.items()}
@@ -69,6 +76,17 @@ def run_case(folder, name, target):
 def rows(images):
     """Number and prefix in the case's keys of each image."""
     return [(i, f"{i}/" if len(images) > 1 else "") for i in range(len(images))]
+
+
+def same_detections(run):
+    """(image, prefix, row there, row here) of detections whose boxes agree with the peer's to 1e-3 pixels."""
+    case, _, images, values = run
+    for row, prefix in rows(images):
+        detections = values["detections"][row]
+        boxes = peer.pixels(detections[:, :4], images[row].shape)
+        same = np.abs(case[f"{prefix}det_boxes_input"][:, None] - boxes[None]).max(-1) <= 1e-3
+        same &= case[f"{prefix}det_classes"][:, None] + 1 == detections[None, :, 4]
+        yield from ((row, prefix, there, here) for there, here in np.argwhere(same))
 
 
 def test_every_weight_is_loaded(run):
@@ -112,7 +130,9 @@ def test_stable_detections(run):
 
 def test_pasted_masks(run):
     """Of the peer's boxes and small masks: fewer than one pixel in a thousand lies so near one half that it differs."""
-    case, _, images, _ = run
+    case, _, images, values = run
+    if "masks" not in values:
+        pytest.skip("this model finds no masks")
     for row, prefix in rows(images):
         height, width = case["original_sizes"][row]
         boxes = case[f"{prefix}det_boxes"][:, peer.SWAPPED]
@@ -122,16 +142,28 @@ def test_pasted_masks(run):
 
 
 def test_masks_of_stable_detections(run):
-    """On boxes that agree with the peer's to 1e-3 pixels."""
-    case, _, images, values = run
+    case, _, _, values = run
+    if "masks" not in values:
+        pytest.skip("this model finds no masks")
     compared = 0
-    for row, prefix in rows(images):
-        detections = values["detections"][row]
-        boxes = peer.pixels(detections[:, :4], images[row].shape)
-        same = np.abs(case[f"{prefix}det_boxes_input"][:, None] - boxes[None]).max(-1) <= 1e-3
-        same &= case[f"{prefix}det_classes"][:, None] + 1 == detections[None, :, 4]
-        for there, here in np.argwhere(same):
-            mask = values["masks"][row, here, :, :, int(detections[here, 4])]
-            np.testing.assert_allclose(mask, case[f"{prefix}mask_probs"][there], atol=5e-3)
-            compared += 1
+    for row, prefix, there, here in same_detections(run):
+        mask = values["masks"][row, here, :, :, int(values["detections"][row, here, 4])]
+        np.testing.assert_allclose(mask, case[f"{prefix}mask_probs"][there], atol=5e-3)
+        compared += 1
     assert compared >= 10
+
+
+def test_keypoints_of_stable_detections(run):
+    """A keypoint may lie elsewhere only where its heat map has another place about as likely."""
+    case, _, images, values = run
+    if "keypoint_logits" not in values:
+        pytest.skip("this model finds no keypoints")
+    apart = compared = 0
+    for row, prefix, there, here in same_detections(run):
+        box = peer.pixels(values["detections"][row, here : here + 1, :4], images[row].shape)[:, [1, 0, 3, 2]]
+        points, scores = find_keypoints(values["keypoint_logits"][row, here : here + 1], box)
+        expected = case[f"{prefix}keypoints_input"][there]
+        np.testing.assert_allclose(scores[0], expected[:, 2], rtol=5e-3, atol=1e-5)
+        apart += (np.abs(points[0] - expected[:, [1, 0]]).max(axis=-1) > 0.01).sum()
+        compared += len(expected)
+    assert compared >= 170 and apart <= 0.02 * compared

@@ -65,12 +65,11 @@ def test_evaluation_judges_boxes(trained, capsys):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
-        {"USE_MINI_MASK": False},
-        {"ROI_SAMPLING_RATIO": 0, "MASK_PASTE": "centers", "IMAGE_RESIZE_MODE": "pad32_smooth", "ROI_ALIGN": "aligned"},
+        {"ROI_SAMPLING_RATIO": 0, "MASK_PASTE": "centers", "IMAGE_RESIZE_MODE": "pad32_smooth", "ROI_ALIGN": "aligned",
+         "USE_MINI_MASK": False},
         {"FPN_NORM": "group", "HEAD_NORM": "group", "BOX_HEAD": "conv", "RPN_CONVOLUTIONS": 2},
     ],
-    ids=["torchvision", "whole masks", "detectron2", "v2"],
+    ids=["detectron2 with whole masks", "torchvision v2"],
 )
 def test_mask_rcnn_with_the_options_of_other_programs(tmp_path, options):
     config = as_in_torchvision(STEPS_PER_EPOCH=2, **options)

@@ -20,6 +20,9 @@ CASES = [
             ("maskrcnn_resnet50_fpn_v2", "batch", pytest.mark.longest),
             ("fasterrcnn_resnet50_fpn", "synth"),
             ("fasterrcnn_resnet50_fpn", "batch", pytest.mark.longest),
+            ("keypointrcnn_resnet50_fpn", "synth"),
+            ("keypointrcnn_resnet50_fpn", "photo_a", pytest.mark.longest),
+            ("keypointrcnn_resnet50_fpn", "batch", pytest.mark.longest),
         ]
     ),
 ]
@@ -53,6 +56,8 @@ class Run:
         names = ("detections", "probs", "deltas", "masks", "proposals", "rpn_probs", "rpn_deltas")
         if model_class is peer.FasterRCNN:
             names = tuple(name for name in names if name != "masks")
+        if model_class is peer.KeypointRCNN:
+            names = tuple("keypoint_logits" if name == "masks" else name for name in names)
         probes |= dict(zip(names, graph.outputs, strict=True))
         values = keras.Model(graph.inputs, probes).predict_on_batch([images, metas])
         self.values = {key: keras.ops.convert_to_numpy(value) for key, value in values.items()}
@@ -64,7 +69,8 @@ class Run:
 
     def results(self, row):
         """What `detect` would return for an image."""
-        outputs = [self.values.get(key) for key in ("detections", "probs", "deltas", "masks")]
+        third = self.values.get("masks", self.values.get("keypoint_logits"))
+        outputs = [self.values[key] for key in ("detections", "probs", "deltas")] + [third]
         window = (0, 0, *self.case["image_sizes"][row])
         shape = (*self.case["original_sizes"][row], 3)
         return self.model.read_result(outputs, row, shape, self.images[row].shape, window, self.model.config)
@@ -159,3 +165,40 @@ def test_masks_of_stable_detections(run):
             np.testing.assert_allclose(mask, run.case[f"{prefix}mask_probs"][there], atol=5e-3)
             compared += 1
     assert compared >= 10
+
+
+def same_detections(run, within=1e-3):
+    """(image, prefix, row there, row here) of detections whose boxes agree with the peer's to so many pixels."""
+    for row, prefix in run.rows():
+        detections = run.values["detections"][row]
+        boxes = peer.pixels(detections[:, :4], run.images[row].shape)
+        same = np.abs(run.case[f"{prefix}det_boxes_input"][:, None] - boxes[None]).max(-1) <= within
+        same &= run.case[f"{prefix}det_labels"][:, None] == detections[None, :, 4]
+        yield from ((row, prefix, there, here) for there, here in np.argwhere(same))
+
+
+def test_heat_maps(run):
+    if "kp_logits" not in run.case:
+        pytest.skip("this case keeps no heat maps")
+    compared = 0
+    for row, _, there, here in same_detections(run):
+        if there < len(run.case["kp_logits"]):
+            found = run.values["keypoint_logits"][row, here].transpose(2, 0, 1)
+            assert peer.deviation(found, run.case["kp_logits"][there]) <= 2e-3
+            compared += 1
+    assert compared
+
+
+def test_keypoints_of_stable_detections(run):
+    """On boxes that agree to 5e-4 pixels; a keypoint may lie elsewhere where its map is about as high."""
+    if "keypoint_logits" not in run.values:
+        pytest.skip("this model finds no keypoints")
+    apart, compared = 0, 0
+    for row, prefix, there, here in same_detections(run, within=5e-4):
+        found = run.results(row)
+        distance = np.abs(found["keypoints"][here] - run.case[f"{prefix}keypoints"][there][:, [1, 0]]).max(axis=-1)
+        scores = found["keypoint_scores"][here], run.case[f"{prefix}keypoints_scores"][there]
+        np.testing.assert_allclose(*scores, atol=2e-3 * run.case[f"{prefix}keypoints_scores"].std())
+        apart += (distance > 0.01).sum()
+        compared += distance.size
+    assert compared >= 5 * run.model.config.NUM_KEYPOINTS and apart <= 0.02 * compared

@@ -10,8 +10,8 @@ from mrcnn.architectures.mask_rcnn import build_parts, training_graph
 from mrcnn.engine.loss_model import LossModel
 from tests.golden_case import Case, assign
 
-SLOW = ["train_rois_inactive", "train_rpn", "train_rpn_stopgrad"]
-CASES = ["train_rois", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+SLOW = {"train_rpn": [], "train_rpn_stopgrad": [], "train_rois_inactive": [pytest.mark.longest]}
+CASES = ["train_rois", *(pytest.param(name, marks=[pytest.mark.slow, *more]) for name, more in SLOW.items())]
 
 
 def first_come_first_served(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):

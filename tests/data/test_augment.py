@@ -50,7 +50,7 @@ GEOMETRIC = [
 def test_masks_move_with_the_image(picture, augmenter):
     image, masks = picture
     for seed in range(3):
-        new_image, new_masks = augment(image, masks, augmenter, np.random.RandomState(seed))
+        new_image, new_masks, _ = augment(image, masks, augmenter, np.random.RandomState(seed))
         assert new_masks.dtype == bool and new_masks.shape == masks.shape
         assert ((new_image[..., 0] > 127) == new_masks[..., 2]).mean() > 0.97
 
@@ -76,7 +76,7 @@ COLOUR = [
 @pytest.mark.parametrize("augmenter", COLOUR, ids=lambda a: a.__class__.__name__)
 def test_colours_leave_masks_alone(picture, augmenter):
     image, masks = picture
-    new_image, new_masks = augment(image + 9, masks, iaa.Sequential([augmenter]), np.random.RandomState(0))
+    new_image, new_masks, _ = augment(image + 9, masks, iaa.Sequential([augmenter]), np.random.RandomState(0))
     np.testing.assert_array_equal(new_masks, masks)
     assert new_image.shape == image.shape
 
@@ -92,7 +92,7 @@ def test_colours_leave_masks_alone(picture, augmenter):
 )
 def test_what_moves_in_is_no_object(picture, augmenter):
     image, masks = picture
-    new_image, new_masks = augment(image, masks, augmenter, np.random.RandomState(0))
+    new_image, new_masks, _ = augment(image, masks, augmenter, np.random.RandomState(0))
     assert new_image[0].any()
     assert not new_masks[0].any() and not new_masks[:, 0].any()
 
@@ -127,7 +127,7 @@ def test_without_a_state_imgaugs_own_is_used(picture):
 
 
 def test_any_function(picture):
-    new_image, new_masks = augment(*picture, lambda image, masks: (image[::-1], masks[::-1].astype(np.uint8)))
+    new_image, new_masks, _ = augment(*picture, lambda image, masks: (image[::-1], masks[::-1].astype(np.uint8)))
     np.testing.assert_array_equal(new_masks, picture[1][::-1])
     assert new_masks.dtype == bool
     np.testing.assert_array_equal(new_image, picture[0][::-1])

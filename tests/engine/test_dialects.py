@@ -17,9 +17,9 @@ LAYOUTS = {
     "maskrcnn_resnet50_fpn": "torchvision_maskrcnn_r50_fpn",
     "maskrcnn_resnet50_fpn_v2": "torchvision_maskrcnn_r50_fpn_v2",
     "fasterrcnn_resnet50_fpn": "torchvision_fasterrcnn_r50_fpn",
-    "keypointrcnn_resnet50_fpn": None,
+    "keypointrcnn_resnet50_fpn": "torchvision_keypointrcnn_r50_fpn",
     "d2_mask_rcnn_R_50_FPN_3x": "detectron2_maskrcnn_r50_fpn",
-    "d2_keypoint_rcnn_R_50_FPN_3x": None,
+    "d2_keypoint_rcnn_R_50_FPN_3x": "detectron2_keypointrcnn_r50_fpn",
 }
 NARROWER = 16
 

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from mrcnn.heads.box import BoxHead
+from mrcnn.heads.keypoint import KeypointHead
 from mrcnn.heads.mask import MaskHead
 from mrcnn.heads.rpn import RPNHead
 from mrcnn.layers.window_conv import WindowConv2D
@@ -19,6 +20,7 @@ HEADS = {
     "rpn_stride": (lambda **k: RPNHead(2, 2, 16, **k), FEATURE),
     "box": (lambda **k: BoxHead(4, 6, 16, **k), POOLED),
     "box_group": (lambda **k: BoxHead(4, 6, 16, norm="group", **k), POOLED),
+    "keypoint": (lambda **k: KeypointHead(5, 8, **k), POOLED),
     "mask": (lambda **k: MaskHead(4, 8, **k), POOLED),
     "mask_group": (lambda **k: MaskHead(4, 8, norm="group", **k), POOLED),
 }

@@ -33,6 +33,11 @@ CASES = {
         RNG.normal(size=(B, R, 4)).astype("float32"),
         RNG.normal(size=(B, R, C, 4)).astype("float32"),
     ],
+    layers.KeypointLoss: [
+        RNG.integers(0, M * M, (B, N, 5)).astype("int32"),
+        RNG.integers(0, 2, (B, N, 5)).astype("bool"),
+        RNG.normal(size=(B, N, M, M, 5)).astype("float32"),
+    ],
     layers.MaskLoss: [
         RNG.integers(0, C, (B, N)).astype("int32"),
         RNG.integers(0, 2, (B, N, M, M)).astype("float32"),
@@ -61,6 +66,10 @@ def values_by_loops(kind, inputs):
                 yield b, huber(rest[0][b, s] - predicted), 1
         return
     class_ids = inputs[0]
+    if kind is layers.KeypointLoss:
+        for b, n, k in zip(*np.nonzero(inputs[1]), strict=True):
+            yield b, cross_entropy(inputs[2][b, n, :, :, k].ravel(), class_ids[b, n, k]), 1
+        return
     for b, r in np.ndindex(class_ids.shape):
         class_id = class_ids[b, r]
         if kind is layers.ClassLoss:
@@ -95,9 +104,11 @@ class TestEveryLoss:
         np.testing.assert_allclose(result, exact, rtol=2e-2, atol=2e-2)
 
 
-@pytest.mark.parametrize("kind", [layers.RPNBoxLoss, layers.BoxLoss, layers.MaskLoss], ids=lambda k: k.__name__)
+@pytest.mark.parametrize(
+    "kind", [layers.RPNBoxLoss, layers.BoxLoss, layers.MaskLoss, layers.KeypointLoss], ids=lambda k: k.__name__
+)
 def test_without_positives_is_zero_with_no_gradient(kind):
-    inputs = [np.zeros_like(x) if x.dtype == np.int32 else x for x in CASES[kind]]
+    inputs = [np.zeros_like(x) if x.dtype in (np.int32, bool) else x for x in CASES[kind]]
     np.testing.assert_array_equal(ops.convert_to_numpy(kind()(inputs)), np.zeros(B))
     assert not input_gradients(kind(), inputs).any()
 

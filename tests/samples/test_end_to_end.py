@@ -34,7 +34,7 @@ def test_shapes_from_random_weights(tmp_path):
     assert (out / "losses.png").stat().st_size > 10_000 and (out / "detections.png").stat().st_size > 10_000
 
 
-COCO = ["--year", "2017", "--backbone", "light", "--image-size", "192", "--batch", "2", "--steps", "15"]
+COCO = ["--year", "2017", "--backbone", "light", "--image-size", "192", "--batch", "2", "--steps", "20"]
 
 
 def test_coco_trains_resumes_evaluates_and_detects(test_data, tmp_path, capsys, monkeypatch):
@@ -42,9 +42,9 @@ def test_coco_trains_resumes_evaluates_and_detects(test_data, tmp_path, capsys, 
     data = [*COCO, "--dataset", str(test_data / "coco_mini"), "--logs", str(tmp_path / "logs")]
     coco.main(["train", *data, "--model", "none", "--epochs", "1", "--limit", "4", "--out", str(tmp_path / "one")])
     first = metrics(tmp_path / "one")["history"]["loss"]
-    coco.main(["train", *data, "--model", "last", "--epochs", "3", "--limit", "4", "--out", str(tmp_path / "two")])
+    coco.main(["train", *data, "--model", "last", "--epochs", "2", "--limit", "4", "--out", str(tmp_path / "two")])
     later = metrics(tmp_path / "two")["history"]["loss"]
-    assert len(first) == 1 and len(later) == 2
+    assert len(first) == 1 and len(later) == 1
     assert later[-1] < first[0]
     capsys.readouterr()
     coco.main(["evaluate", *data, "--model", "last", "--limit", "4", "--out", str(tmp_path / "eval")])

@@ -18,7 +18,7 @@ class CocoDataset(Dataset):
         dataset.prepare()
 
     Polygons of several parts, run lengths compressed or not, and crowds are understood. Classes and images keep
-    COCO's ids in the source "coco".
+    COCO's ids in the source "coco". Files of keypoints give `keypoint_names`, `skeleton` and `load_keypoints`.
     """
 
     def load_coco_json(self, path, images_dir=None, class_names=None):
@@ -52,6 +52,7 @@ class CocoDataset(Dataset):
         self._check_categories(content["categories"], path)
         for category in content["categories"]:
             self.add_class("coco", category["id"], category["name"])
+            self._add_keypoint_names(category, path)
         annotations = {image["id"]: [] for image in content["images"]}
         wanted = {category["id"] for category in content["categories"]}
         for annotation in content["annotations"]:
@@ -69,6 +70,16 @@ class CocoDataset(Dataset):
             if name != category["name"]:
                 raise ValueError(f"{path} calls category {category['id']} {category['name']!r}, a file loaded before "
                                  f"calls it {name!r}. Number the categories alike in both files.")
+
+    def _add_keypoint_names(self, category, path):
+        """Take over a category's keypoints. Raises ValueError where another category has other ones."""
+        names = tuple(category.get("keypoints", ()))
+        if names and self.keypoint_names not in ((), names):
+            raise ValueError(f"{path}: category {category['name']!r} has the keypoints {names}, one loaded before has "
+                             f"{self.keypoint_names}. Load categories with the same keypoints.")
+        if names:
+            self.keypoint_names = names
+            self.skeleton = tuple((start - 1, stop - 1) for start, stop in category.get("skeleton", ()))
 
     def load_image(self, image_id):
         """The image [H, W, 3]. Raises ValueError when its size is not the one in the annotations."""
@@ -95,6 +106,30 @@ class CocoDataset(Dataset):
         class_ids[[bool(a.get("iscrowd")) for a in annotations]] *= -1
         seen = masks.any(axis=(0, 1))
         return masks[:, :, seen].astype(bool), class_ids[seen]
+
+    def load_keypoints(self, image_id):
+        """Keypoints float32 [N, K, (y, x, visibility)] of the objects of `load_mask`, zeros where there are none.
+
+        Raises:
+            ValueError: an annotation has another number of keypoints than its category.
+        """
+        from pycocotools import mask as mask_utils
+
+        info = image_info_of(self, image_id)
+        if info["source"] != "coco" or not self.keypoint_names:
+            return super().load_keypoints(image_id)
+        objects = [annotation for annotation in info["annotations"]
+                   if mask_utils.area(self.annToRLE(annotation, info["height"], info["width"]))]
+        keypoints = np.zeros((len(objects), len(self.keypoint_names), 3), np.float32)
+        for row, annotation in zip(keypoints, objects, strict=True):
+            numbers = np.asarray(annotation.get("keypoints", ()), np.float32)
+            if numbers.size not in (0, row.size):
+                raise ValueError(f"COCO image {info['id']}, annotation {annotation.get('id')}: {numbers.size} numbers "
+                                 f"under 'keypoints', expected {row.size}: x, y and visibility of each of "
+                                 f"{len(self.keypoint_names)} keypoints.")
+            if numbers.size:
+                row[:] = numbers.reshape(-1, 3)[:, [1, 0, 2]]
+        return keypoints
 
     def annotated_boxes(self, image_id):
         """Boxes of the polygons before they are cut off at the border; see `Dataset.annotated_boxes`."""

@@ -9,9 +9,11 @@ READY_CONFIGURATIONS = (
     "torchvision_maskrcnn_r50_fpn",
     "torchvision_maskrcnn_r50_fpn_v2",
     "torchvision_fasterrcnn_r50_fpn",
+    "torchvision_keypointrcnn_r50_fpn",
     "detectron2_maskrcnn_r50_fpn",
     "detectron2_maskrcnn_r101_fpn",
     "detectron2_maskrcnn_x101_fpn",
+    "detectron2_keypointrcnn_r50_fpn",
 )
 # Blocks in the stages 2 to 5; inputs of a group and outputs of the first 3x3 convolution.
 _DEPTHS = {(3, 4, 6, 3): "50", (3, 4, 23, 3): "101"}
