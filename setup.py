@@ -46,7 +46,8 @@ setup(
     install_requires=(HERE / "requirements.txt").read_text(encoding="utf-8").splitlines(),
     extras_require={
         "test": [
-            "hypothesis", "ipykernel", "jax", "nbclient", "nbformat", "pytest-xdist", "pyyaml", "ruff", "safetensors",
+            "ai-edge-litert", "hypothesis", "ipykernel", "jax", "nbclient", "nbformat", "onnx", "onnxruntime",
+            "openvino", "pytest-xdist", "pyyaml", "ruff", "safetensors", "tf2onnx",
         ],
     },
     cmdclass={"build_py": BuildWithStartupFile, "editable_wheel": EditableWithStartupFile},

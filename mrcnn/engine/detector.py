@@ -15,6 +15,7 @@ from .checkpoints import TrainingCheckpoint, restore_training_state
 from .class_names import write_class_names
 from .data_parallel import BatchSharing, share_batches
 from .downloads import imagenet_weights_path
+from .export import Export
 from .host_memory import keep_freed_memory
 from .inference import mold_inputs
 from .inspection import Inspection
@@ -24,7 +25,7 @@ from .training import LAYER_CHOICES, check_trainable, compile_model, leaf_layers
 logger = logging.getLogger(__name__)
 
 
-class Detector(Inspection):
+class Detector(Inspection, Export):
     """A detector of objects, for training or for inference.
 
     A subclass names the functions that make its graph, `build_parts(config)`, `training_graph(parts, config)` and

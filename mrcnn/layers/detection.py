@@ -6,7 +6,7 @@ from keras import ops
 from ..ops.backend import supports_jit
 from ..ops.boxes import apply_deltas, clip_boxes, norm_boxes
 from ..ops.nms import non_max_suppression
-from ..ops.sampling import gather_rows
+from ..ops.sampling import argmax, gather_rows
 
 IMAGE_SHAPE_IN_META = slice(4, 6)
 WINDOW_IN_META = slice(7, 11)
@@ -50,7 +50,7 @@ class DetectionLayer(keras.layers.Layer):
         """As `call`, with the window `[B, 4]` (y1, x1, y2, x2), normalised, instead of the image's meta."""
         tensors = (rois, probs, deltas, window)
         rois, probs, deltas, window = (ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in tensors)
-        class_ids = ops.cast(ops.argmax(probs, axis=-1), "int32")
+        class_ids = argmax(probs)
         scores = ops.max(probs, axis=-1)
         boxes = apply_deltas(rois, _of_class(deltas, class_ids) * ops.array(self.bbox_std_dev, "float32"))
         boxes = clip_boxes(boxes, window)

@@ -1,7 +1,8 @@
-"""Cutting mask targets out of ground-truth masks."""
+"""Cutting mask targets out of ground-truth masks, and putting predicted masks into the image."""
 
 from keras import ops
 
+from .resize import linear_weights
 from .roi_align import corner_taps
 
 
@@ -119,3 +120,27 @@ def _sample_means(start, stop, length, cells):
 def _hat(distance):
     """The share of a pixel in a bilinear sample that lies `distance` away."""
     return ops.maximum(1.0 - ops.abs(distance), 0.0)
+
+
+def paste_masks(masks, boxes_px, image_hw):
+    """Enlarge each mask to its box: `data.masks.unmold_masks` inside a graph.
+
+    As two matrix products a mask, because every runtime has them.
+
+    Args:
+        masks: `[B, D, h, w]` float32, 0..1.
+        boxes_px: `[B, D, 4]` int32, pixels, far edges exclusive.
+        image_hw: `(H, W)`, integers or scalar int32 tensors.
+
+    Returns:
+        `[B, D, H, W]` bool, true where the enlarged mask is 0.5 or more. A box without area gives an empty mask; what
+        reaches outside of the image is cut off.
+    """
+    height, width = masks.shape[2:]
+    rows, rows_inside = linear_weights(boxes_px[..., 0], boxes_px[..., 2] - boxes_px[..., 0], height, image_hw[0])
+    columns, columns_inside = linear_weights(boxes_px[..., 1], boxes_px[..., 3] - boxes_px[..., 1], width, image_hw[1])
+    low, high = (limit(masks, axis=(2, 3), keepdims=True) for limit in (ops.min, ops.max))
+    enlarged = ops.matmul(rows, ops.matmul(masks, ops.swapaxes(columns, -1, -2)))
+    # The border fades, but not below the lowest value: a full mask stays full.
+    enlarged = ops.maximum(ops.minimum(enlarged, high), low)
+    return (enlarged >= 0.5) & ops.expand_dims(rows_inside, -1) & ops.expand_dims(columns_inside, -2)

@@ -19,6 +19,16 @@ def top_k(values, k):
     return kernel("top_k")(ops.convert_to_tensor(values), k)
 
 
+def argmax(values):
+    """Index of the largest value along the last axis, the earliest of equals: `[..., N]` -> `[...]` int32.
+
+    `keras.ops.argmax` looks at single bits on TensorFlow, which no other runtime knows.
+    """
+    largest = ops.max(values, axis=-1, keepdims=True)
+    last = values.shape[-1] - 1
+    return ops.min(ops.where(values == largest, ops.arange(last + 1, dtype="int32"), last), axis=-1)
+
+
 def gather_rows(rows, indices):
     """`rows[b, indices[b, k]]` for every b and k.
 

@@ -1,11 +1,12 @@
-"""Mask targets."""
+"""Mask targets, and predicted masks in the image."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.ops.masks import align_masks, boxes_inside, crop_masks
+from mrcnn.data.masks import unmold_masks
+from mrcnn.ops.masks import align_masks, boxes_inside, crop_masks, paste_masks
 from tests.oracle.roi_align import crop_and_resize
 
 pytestmark = pytest.mark.jax
@@ -43,3 +44,24 @@ def test_aligned_masks_like_torchvision(golden_torchvision):
     boxes = case["project_boxes"][None][..., [1, 0, 3, 2]]
     aligned = ops.convert_to_numpy(align_masks(masks, boxes, case["project_idx"][None], (28, 28)))
     np.testing.assert_allclose(aligned[0], case["projected_28"], atol=1e-5)
+
+
+def pasted(masks, boxes, image_hw):
+    return ops.convert_to_numpy(paste_masks(masks.astype("float32"), np.array(boxes, "int32"), image_hw))
+
+
+def test_paste_masks_like_the_host():
+    generator = np.random.default_rng(0)
+    corners = np.sort(generator.integers(-5, 75, (2, 20, 2, 2)), axis=2)
+    boxes = corners.reshape(2, 20, 4)
+    masks = generator.uniform(size=(2, 20, 14, 14)).astype("float32")
+    found = pasted(masks, boxes, (60, 70))
+    assert found.dtype == bool
+    for image in range(2):
+        expected = np.moveaxis(unmold_masks(masks[image], boxes[image], (60, 70)), -1, 0)
+        assert np.mean(found[image] != expected) < 1e-4
+
+
+def test_a_full_mask_fills_its_box_and_an_empty_box_nothing():
+    found = pasted(np.full((1, 2, 4, 4), 0.6), [[[2, 3, 12, 33], [5, 5, 5, 9]]], (20, 40))
+    assert found[0, 0, 2:12, 3:33].all() and found.sum() == 10 * 30

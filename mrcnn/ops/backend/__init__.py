@@ -4,11 +4,14 @@
 kernels that measured faster there, or that `keras.ops` cannot promise there, under the same names.
 """
 
+import contextlib
+import contextvars
 import importlib
 
 import keras
 
 _NATIVE_MODULES = {"tensorflow": "tf_kernels", "jax": "jax_kernels", "torch": "torch_kernels"}
+_GENERIC_ONLY = contextvars.ContextVar("generic_only", default=False)
 
 
 def _module(name):
@@ -18,7 +21,17 @@ def _module(name):
 
 def _native_module():
     name = _NATIVE_MODULES.get(keras.backend.backend())
-    return _module(name) if name else None
+    return _module(name) if name and not _GENERIC_ONLY.get() else None
+
+
+@contextlib.contextmanager
+def generic_kernels():
+    """What is traced within takes the generic kernels only: runtimes other than the backend's own know no others."""
+    token = _GENERIC_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _GENERIC_ONLY.reset(token)
 
 
 def kernel(name):

@@ -1,0 +1,92 @@
+"""From what the graph returns to what a person wants."""
+
+import keras
+from keras import ops
+
+from ..ops.boxes import denorm_boxes, norm_boxes
+from ..ops.masks import paste_masks
+from ..ops.sampling import gather_rows, top_k
+
+ORIGINAL_SHAPE_IN_META = slice(1, 3)
+IMAGE_SHAPE_IN_META = slice(4, 6)
+WINDOW_IN_META = slice(7, 11)
+
+
+@keras.saving.register_keras_serializable("mrcnn")
+class UnmoldDetections(keras.layers.Layer):
+    """Detections in the pixels of the original images: `unmold_detections` in the graph.
+
+    Args:
+        paste: whether each mask is enlarged and put where it belongs in the image.
+
+    Call arguments:
+        inputs: `[detections [B, D, 6], masks [B, D, M, M, C], image_meta [B, 12 + C], images [B, H, W, channels]]`, of
+            the images only the shape is read.
+
+    Returns:
+        a dict: `boxes [B, D, 4]` int32 pixels (y1, x1, y2, x2), `class_ids [B, D]` int32, `scores [B, D]` float32,
+        `masks`, either `[B, D, H, W]` bool or, not pasted, `[B, D, M, M]` float32 probabilities over the box, and
+        `num_detections [B]` int32. Boxes without area are dropped; rows behind `num_detections` are zeros.
+    """
+
+    def __init__(self, paste=True, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        # The images stay whole numbers.
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        self.paste = paste
+
+    def call(self, inputs):
+        detections, masks, image_meta, images = inputs
+        boxes = ops.cast(ops.round(_original_boxes(detections[..., :4], image_meta)), "int32")
+        class_ids = ops.cast(detections[..., 4], "int32")
+        solid = (class_ids > 0) & (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
+        # Scores fall already: this only closes the gaps.
+        keys, order = top_k(ops.where(solid, detections[..., 5], -1.0), detections.shape[1])
+        found = keys >= 0
+        class_ids = ops.where(found, gather_rows(class_ids, order), 0)
+        boxes = ops.where(found[..., None], gather_rows(boxes, order), 0)
+        masks = gather_rows(masks, order)
+        masks = ops.where(found[..., None, None], _of_class(masks, class_ids), 0.0)
+        if self.paste:
+            masks = paste_masks(masks, boxes, ops.shape(images)[1:3])
+        return {
+            "boxes": boxes,
+            "class_ids": class_ids,
+            "scores": ops.where(found, keys, 0.0),
+            "masks": masks,
+            "num_detections": ops.sum(ops.cast(found, "int32"), axis=1),
+        }
+
+    def compute_output_spec(self, inputs):
+        detections, masks, _, images = inputs
+        batch, count = detections.shape[:2]
+        mask_spec = (images.shape[1:3], "bool") if self.paste else (masks.shape[2:4], "float32")
+        return {
+            "boxes": keras.KerasTensor((batch, count, 4), "int32"),
+            "class_ids": keras.KerasTensor((batch, count), "int32"),
+            "scores": keras.KerasTensor((batch, count), "float32"),
+            "masks": keras.KerasTensor((batch, count, *mask_spec[0]), mask_spec[1]),
+            "num_detections": keras.KerasTensor((batch,), "int32"),
+        }
+
+    def get_config(self):
+        return super().get_config() | {"paste": self.paste}
+
+
+def _original_boxes(boxes, image_meta):
+    """`[B, D, 4]` normalised to the molded image -> pixels of the original one, not rounded."""
+    image_hw = image_meta[:, IMAGE_SHAPE_IN_META]
+    window = norm_boxes(image_meta[:, WINDOW_IN_META], (image_hw[:, 0], image_hw[:, 1]))[:, None]  # [B, 1, 4]
+    corner, size = window[..., :2], window[..., 2:] - window[..., :2]
+    shift, scale = ops.concatenate([corner, corner], axis=-1), ops.concatenate([size, size], axis=-1)
+    original_hw = image_meta[:, ORIGINAL_SHAPE_IN_META]
+    return denorm_boxes((boxes - shift) / scale, (original_hw[:, :1], original_hw[:, 1:]))
+
+
+def _of_class(masks, class_ids):
+    """`masks[b, d, :, :, class_ids[b, d]]`: `[B, D, M, M]` out of `[B, D, M, M, C]`."""
+    _, count, height, width, classes = masks.shape
+    by_class = ops.transpose(ops.reshape(masks, (-1, height * width, classes)), (0, 2, 1))
+    chosen = gather_rows(by_class, ops.reshape(class_ids, (-1, 1)))
+    return ops.reshape(chosen, (-1, count, height, width))

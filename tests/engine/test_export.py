@@ -1,0 +1,198 @@
+"""Exported files find in their own runtimes what `detect` finds."""
+
+import functools
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+from skimage.io import imread
+
+from benchmarks.exported import RUNTIMES
+from mrcnn import FasterRCNN, MaskRCNN
+from mrcnn.engine.export import export_graph
+from tests.small import SmallConfig
+
+on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exporting runs on TensorFlow")
+
+
+def plain_backbone(image, stage5=True, train_bn=None):
+    """Five convolutions: the graph around them is what is exported here."""
+    x, features = image, []
+    for width in (8, 16, 32, 32, 32):
+        x = layers.Conv2D(width, 3, 2, "same", activation="relu", kernel_initializer="he_normal")(x)
+        features.append(x)
+    return features
+
+
+class ExportConfig(SmallConfig):
+    BACKBONE = staticmethod(plain_backbone)
+    NORM = "batch"
+    PIXEL_STD = (64.0, 64.0, 64.0)
+    DETECTION_MIN_CONFIDENCE = 0.5
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """Random weights under which photographs show something and a grey wall nothing."""
+    keras.utils.set_random_seed(2)
+    model = MaskRCNN("inference", ExportConfig(), tmp_path_factory.mktemp("logs"))
+    for weight in model.keras_model.weights:
+        # Scores and mask values further apart than rounding can move them.
+        if weight.path.endswith(("mrcnn_class_logits/kernel", "mrcnn_mask/kernel")):
+            weight.assign(weight * 4)
+    return model
+
+
+@pytest.fixture(scope="module")
+def photo(test_data):
+    """A real image, every fourth pixel of it: small enough to be quick, and of no size that the model has."""
+    return imread(test_data / "coco_mini" / "val2017" / "000000000139.jpg")[::4, ::4]
+
+
+@pytest.fixture(scope="module")
+def exported(detector, photo, tmp_path_factory):
+    """Format -> path of the file, written once."""
+
+    @functools.cache
+    def path_of(format):
+        path = tmp_path_factory.mktemp(format) / RUNTIMES[format][0]
+        detector.export(path, format=format, image_size=photo.shape[:2] if format == "litert" else None)
+        return str(path)
+
+    return path_of
+
+
+def wall(photo):
+    return np.full((1, *photo.shape), 128, np.uint8)
+
+
+# === What every format promises ===
+
+
+def check_agreement(detector, images, found, pasted=True):
+    """Detections row by row; boxes to the pixel, but for rounding, and masks but for pixels on the threshold."""
+    for index, expected in enumerate(detector.detect(list(images))):
+        count = len(expected["scores"])
+        assert found["num_detections"][index] == count
+        np.testing.assert_array_equal(found["class_ids"][index, :count], expected["class_ids"])
+        np.testing.assert_allclose(found["scores"][index, :count], expected["scores"], atol=1e-3)
+        assert np.abs(found["boxes"][index, :count] - expected["rois"]).max(initial=0) <= 1
+        if pasted:
+            masks = np.moveaxis(expected["masks"], -1, 0)
+            assert found["masks"][index, :count].dtype == bool
+            assert np.sum(found["masks"][index, :count] != masks) <= 0.01 * max(1, masks.sum())
+        for name, values in found.items():
+            if name != "num_detections":
+                assert not values[index, count:].any(), f"{name} has values behind the last detection"
+
+
+@on_tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize("format", sorted(RUNTIMES))
+def test_a_file_finds_what_detect_finds(detector, photo, exported, format):
+    find = RUNTIMES[format][1](exported(format))
+    pair = np.stack([photo, photo[:, ::-1]])
+    found = find(pair)
+    assert set(found) == {"boxes", "class_ids", "scores", "masks", "num_detections"}
+    assert found["num_detections"].min() >= 2
+    check_agreement(detector, pair, found)
+    check_agreement(detector, pair[:1], find(pair[:1]))
+    nothing = find(wall(photo))
+    assert nothing["num_detections"].tolist() == [0]
+    check_agreement(detector, wall(photo), nothing)
+    if format != "litert":
+        upright = np.ascontiguousarray(np.swapaxes(pair, 1, 2)[:1])
+        check_agreement(detector, upright, find(upright))
+
+
+@on_tensorflow
+@pytest.mark.slow
+def test_the_script_of_the_serving_page(detector, photo, exported, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    script = re.search(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE).group(1)
+    (tmp_path / "find.py").write_text(script)
+    Image.fromarray(photo).save(tmp_path / "picture.png")
+    command = [sys.executable, "find.py", exported("onnx"), "picture.png"]
+    lines = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+    (expected,) = detector.detect([photo])
+    assert [line.split()[:2] for line in lines] == [["class", str(class_id)] for class_id in expected["class_ids"]]
+
+
+@on_tensorflow
+@pytest.mark.parametrize("mode", ["square", "pad64"])
+def test_the_graph_that_is_exported(detector, photo, mode, tmp_path):
+    """Masks over the image and over the box, sizes known and open; no file is written."""
+    config = ExportConfig()
+    config.IMAGE_RESIZE_MODE = mode
+    model = MaskRCNN("inference", config, tmp_path)
+    model.keras_model.set_weights(detector.keras_model.get_weights())
+    for image_size in (photo.shape[:2], None):
+        graph = export_graph(model, image_size, paste=True)
+        found = {name: keras.ops.convert_to_numpy(value) for name, value in graph(photo[None]).items()}
+        check_agreement(model, photo[None], found)
+    boxed = export_graph(model, None, paste=False)(photo[None])["masks"]
+    assert tuple(boxed.shape) == (1, config.DETECTION_MAX_INSTANCES, *config.MASK_SHAPE)
+
+
+# === Refusals ===
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    "path, options, message",
+    [
+        ("model", {"format": "coreml"}, "'coreml', expected one of"),
+        ("model.pt2", {"format": "torch"}, "PyTorch backend only"),
+        ("model.pb", {"format": "onnx"}, "ends in '.onnx'"),
+        ("model.tflite", {"format": "litert"}, "image_size=\\(height, width\\)"),
+        ("model", {"masks": "polygons"}, "'polygons', expected one of"),
+    ],
+)
+def test_what_cannot_be_is_refused(detector, tmp_path, path, options, message):
+    with pytest.raises(ValueError, match=message):
+        detector.export(tmp_path / path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    "setting, value, message",
+    [
+        ("IMAGE_RESIZE_MODE", "crop", "cuts a piece out at random. Set one of .*'square'"),
+        ("IMAGE_RESIZE_MODE", "pad32", "is done on the host. Set one of .*'square'"),
+        ("IMAGE_RESIZE_MODE", "pad32_smooth", "is done on the host. Set one of .*'square'"),
+        ("MASK_PASTE", "padded", 'is done on the host. Set "box"'),
+        ("MASK_PASTE", "centers", 'is done on the host. Set "box"'),
+    ],
+)
+def test_what_only_the_host_can_do_is_refused(detector, monkeypatch, tmp_path, setting, value, message):
+    monkeypatch.setattr(detector.config, setting, value)
+    with pytest.raises(ValueError, match=f"{setting} is '{value}', which {message}"):
+        detector.export(tmp_path / "model")
+
+
+@on_tensorflow
+def test_a_detector_without_masks_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="FasterRCNN finds no masks"):
+        FasterRCNN("inference", ExportConfig(), tmp_path).export(tmp_path / "model")
+
+
+@on_tensorflow
+def test_a_missing_package_is_named(detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match="pip install tf2onnx onnx"):
+        detector.export(tmp_path / "model.onnx", format="onnx")
+
+
+@pytest.mark.jax
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="for the other backends")
+def test_another_backend_is_refused(detector, tmp_path):
+    with pytest.raises(ValueError, match="KERAS_BACKEND=tensorflow"):
+        detector.export(tmp_path / "model")
