@@ -243,7 +243,7 @@ def test_own_attributes_do_not_warn():
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Own().NUM_POINTS = 3
+        Own().NUM_FRAMES = 3
 
 
 def test_a_computed_value_in_the_class_warns():

@@ -17,7 +17,7 @@ from .data_parallel import BatchSharing, share_batches
 from .downloads import imagenet_weights_path
 from .export import Export
 from .host_memory import keep_freed_memory
-from .inference import mold_inputs
+from .inference import batches_of_one_shape, mold_inputs
 from .inspection import Inspection
 from .tensorboard import TensorBoardScalars
 from .training import LAYER_CHOICES, check_trainable, compile_model, leaf_layers_with_weights, rate_text, set_trainable
@@ -292,7 +292,7 @@ class Detector(Inspection, Export):
             for image in images:
                 log("image", np.asarray(image))
         results = [None] * len(images)
-        for batch in _batches_of_one_shape(molded, self.config.BATCH_SIZE):
+        for batch in batches_of_one_shape(molded, self.config.BATCH_SIZE):
             inputs = np.stack([molded[i] for i in batch]), np.stack([metas[i] for i in batch])
             if verbose:
                 log("molded_images", inputs[0])
@@ -313,14 +313,3 @@ class Detector(Inspection, Export):
     def get_trainable_layers(self):
         """The leaf layers that own weights."""
         return leaf_layers_with_weights(self.keras_model)
-
-
-def _batches_of_one_shape(molded, batch_size):
-    """Indices in batches of exactly `batch_size` images of one shape, the last image repeated to fill one up."""
-    by_shape = {}
-    for index, image in enumerate(molded):
-        by_shape.setdefault(image.shape, []).append(index)
-    for indices in by_shape.values():
-        for start in range(0, len(indices), batch_size):
-            batch = indices[start : start + batch_size]
-            yield batch + batch[-1:] * (batch_size - len(batch))

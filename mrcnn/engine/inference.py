@@ -41,6 +41,17 @@ def mold_inputs(images, config):
     return molded, [np.asarray(meta, np.float32) for meta in metas], windows
 
 
+def batches_of_one_shape(molded, batch_size):
+    """Indices in batches of exactly `batch_size` images of one shape, the last image repeated to fill one up."""
+    by_shape = {}
+    for index, image in enumerate(molded):
+        by_shape.setdefault(image.shape, []).append(index)
+    for indices in by_shape.values():
+        for start in range(0, len(indices), batch_size):
+            batch = indices[start : start + batch_size]
+            yield batch + batch[-1:] * (batch_size - len(batch))
+
+
 def unmold_detections(detections, masks, original_shape, image_shape, window, paste="box"):
     """One image's detections in the pixels of the original image.
 
