@@ -1,5 +1,6 @@
 """Keypoint R-CNN: a person's way through it, on a small network and on photographs."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -109,12 +110,13 @@ def test_the_truth_has_an_average_precision_of_one(people, official):
 
 @pytest.mark.slow
 def test_keypoints_are_learned(tmp_path):
-    """Three keypoints of rectangles: after some training most are found within a few pixels, on unseen pictures."""
+    """Three keypoints of rectangles: after some training most are found within two pixels, on unseen pictures."""
+    keras.utils.set_random_seed(0)
     config = KeypointConfig()
-    config.STEPS_PER_EPOCH, config.DETECTION_MIN_CONFIDENCE, config.LEARNING_RATE = 120, 0.5, 2e-3
+    config.ROI_ALIGN, config.STEPS_PER_EPOCH, config.DETECTION_MIN_CONFIDENCE = "aligned", 120, 0.5
     model = KeypointRCNN("training", config, tmp_path)
-    losses = model.train(KeypointDataset(64), None, 2e-3, epochs=3, layers="all", verbose=0).history
-    assert losses["mrcnn_keypoint_loss"][-1] < 0.6 * losses["mrcnn_keypoint_loss"][0]
+    losses = model.train(KeypointDataset(64), None, 2e-3, epochs=4, layers="all", verbose=0).history
+    assert losses["mrcnn_keypoint_loss"][-1] < 0.6 * np.log(28 * 28)
     unseen = KeypointDataset(96)
-    unseen._image_ids = unseen.image_ids[64:]
-    assert evaluate(model, unseen, verbose=0)["keypoint_ap50"] > 0.5
+    numbers = evaluate(model, unseen, image_ids=unseen.image_ids[64:], verbose=0)
+    assert numbers["keypoint_ap50"] > 0.5
