@@ -42,16 +42,20 @@ def draw_keypoints(image, keypoints, skeleton=None, visible=None):
     if skeleton and not 0 <= np.min(skeleton) <= np.max(skeleton) < count:
         raise ValueError(f"the skeleton joins keypoints {np.min(skeleton)} to {np.max(skeleton)}; there are {count}, "
                          "counted from 0")
-    thickness = max(1, round(max(canvas.shape[:2]) / 400))
+    thickest = max(1, round(max(canvas.shape[:2]) / 400))
     colors = [_color(index, len(skeleton)) for index in range(len(skeleton))]
     for points, shown in zip(keypoints[..., :2], visible, strict=True):
         pixels = [tuple(int(round(side)) for side in (x, y)) for y, x in points]
+        extent = np.ptp(points[shown], axis=0).max() if shown.any() else 0
+        # Dots that leave a small object to be seen.
+        radius = int(np.clip(extent / 60, 1, 2 * thickest))
+        thickness = min(thickest, radius)
         for (start, stop), color in zip(skeleton, colors, strict=True):
             if shown[start] and shown[stop]:
                 cv2.line(canvas, pixels[start], pixels[stop], color, thickness, cv2.LINE_AA)
         for pixel in (pixel for pixel, is_shown in zip(pixels, shown, strict=True) if is_shown):
-            cv2.circle(canvas, pixel, 2 * thickness, (255, 255, 255), -1, cv2.LINE_AA)
-            cv2.circle(canvas, pixel, thickness, (40, 40, 40), -1, cv2.LINE_AA)
+            cv2.circle(canvas, pixel, radius + 1, (255, 255, 255), -1, cv2.LINE_AA)
+            cv2.circle(canvas, pixel, radius - 1, (40, 40, 40), -1, cv2.LINE_AA)
     return canvas
 
 
