@@ -49,15 +49,16 @@ class Export:
         """Writes a model that takes pictures as they are and finds objects; nothing else is needed to run it.
 
         Its input is `images [B, H, W, channels]` uint8, one size a batch, any number of images. Its outputs have names:
-        `boxes [B, D, 4]` int32 pixels of these images (y1, x1, y2, x2), `class_ids [B, D]` int32, `scores [B, D]`
-        float32, best first, `masks` and `num_detections [B]` int32; rows behind that number are zeros. D is
-        DETECTION_MAX_INSTANCES.
+        `boxes [B, D, 4]` int32 pixels of these images (y1, x1, y2, x2) (float32 if MASK_PASTE is not "box"),
+        `class_ids [B, D]` int32, `scores [B, D]` float32, best first, `masks` and `num_detections [B]` int32; rows
+        behind that number are zeros. D is DETECTION_MAX_INSTANCES.
 
         Args:
             path: where to; a folder for "tf_saved_model", else a file that ends in `.onnx`, `.tflite` ("litert") or
                 `.xml` ("openvino").
             format: "tf_saved_model", "onnx", "litert" or "openvino".
-            image_size: (height, width) of the images that will come, pixels; None for any.
+            image_size: (height, width) of the images that will come, pixels; None for any, which the mode "pad32" of
+                IMAGE_RESIZE_MODE cannot do.
             masks: "image" gives `masks [B, D, H, W]` bool over the whole image; "box" `[B, D, M, M]` float32, the
                 probabilities over each box, for large images.
 
@@ -89,14 +90,17 @@ def export_graph(detector, image_size, paste):
         a `keras.Model`, see `Export.export`.
 
     Raises:
-        ValueError: the graph cannot do what the configuration asks of the host, or finds no masks.
+        ValueError: the graph cannot do what the configuration asks, must know the images' size, or finds no masks.
     """
     config = detector.config
     if config.IMAGE_RESIZE_MODE not in MODES:
         why = "cuts a piece out at random" if config.IMAGE_RESIZE_MODE == "crop" else "is done on the host"
         raise ValueError(f"IMAGE_RESIZE_MODE is {config.IMAGE_RESIZE_MODE!r}, which {why}. Set one of {MODES}.")
-    if config.MASK_PASTE != "box":
-        raise ValueError(f'MASK_PASTE is {config.MASK_PASTE!r}, which is done on the host. Set "box" to export.')
+    if config.IMAGE_RESIZE_MODE == "pad32" and image_size is None:
+        raise ValueError(
+            f"IMAGE_RESIZE_MODE is {config.IMAGE_RESIZE_MODE!r}, whose rounding must know the size of the images: pass "
+            "image_size=(height, width)."
+        )
     if _MASK_OUTPUT not in {layer.name for layer in detector.keras_model.layers}:
         raise ValueError(f"{type(detector).__name__} finds no masks; only a detector that does can be exported.")
     shape = (*(image_size or (None, None)), config.IMAGE_CHANNEL_COUNT)
@@ -112,7 +116,8 @@ def export_graph(detector, image_size, paste):
         name="mold_images",
     )(images)
     outputs = detector.keras_model([molded, image_meta])
-    found = UnmoldDetections(paste, name="unmold_detections")([outputs[0], outputs[3], image_meta, images])
+    unmold = UnmoldDetections(paste, config.MASK_PASTE, name="unmold_detections")
+    found = unmold([outputs[0], outputs[3], image_meta, images])
     return keras.Model(images, found, name=detector.keras_model.name)
 
 

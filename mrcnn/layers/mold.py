@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from ..data.resize import plan_resize as plan_of_known_size
-from ..ops.resize import plan_resize, resize_and_pad
+from ..ops.resize import plan_resize, resize_and_pad, resize_exactly
 
-MODES = ("square", "pad64", "none")
+MODES = ("square", "pad64", "none", "pad32")
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -14,7 +14,7 @@ class MoldImages(keras.layers.Layer):
     """Scales and pads images, subtracts the mean pixel and writes down what was done: `mold_inputs` in the graph.
 
     Args:
-        mode: "square", "pad64" or "none", see `data.resize.resize_image`.
+        mode: "square", "pad64", "none", or, for images of a known size, "pad32"; see `data.resize.resize_image`.
         min_dim, max_dim, min_scale: see there.
         mean_pixel: one number a channel, subtracted; pixel_std: likewise, what the difference is divided by.
         num_classes: C.
@@ -48,15 +48,21 @@ class MoldImages(keras.layers.Layer):
     def call(self, images):
         shape = ops.shape(images)
         size, padded, scale = self._plan(*shape[1:3])
-        start = tuple((outer - inner) // 2 for outer, inner in zip(padded, size, strict=True))
+        exact = self.mode == "pad32"
+        start = (0, 0) if exact else tuple((outer - inner) // 2 for outer, inner in zip(padded, size, strict=True))
         if self.mode == "none":
             molded = ops.cast(images, "float32")
+        elif exact:
+            molded = resize_exactly(images, size)
         else:
             molded = resize_and_pad(images, size, start, padded)
         window = [*start, start[0] + size[0], start[1] + size[1]]
         facts = [0, *shape[1:], *padded, shape[3], *window, scale, *[0] * self.num_classes]
         meta = ops.stack([ops.cast(fact, "float32") for fact in facts])
         molded = (molded - ops.array(self.mean_pixel, "float32")) / ops.array(self.pixel_std, "float32")
+        if exact:
+            bottom, right = (outer - inner for outer, inner in zip(padded, size, strict=True))
+            molded = ops.pad(molded, [(0, 0), (0, bottom), (0, right), (0, 0)])
         return molded, ops.broadcast_to(meta, (shape[0], len(facts)))
 
     def _plan(self, height, width):

@@ -123,7 +123,7 @@ def _hat(distance):
 
 
 def paste_masks(masks, boxes_px, image_hw):
-    """Enlarge each mask to its box: `data.masks.unmold_masks` inside a graph.
+    """Enlarge each mask to its box of whole pixels: `data.masks.unmold_masks` inside a graph.
 
     As two matrix products a mask, because every runtime has them.
 
@@ -144,3 +144,50 @@ def paste_masks(masks, boxes_px, image_hw):
     # The border fades, but not below the lowest value: a full mask stays full.
     enlarged = ops.maximum(ops.minimum(enlarged, high), low)
     return (enlarged >= 0.5) & ops.expand_dims(rows_inside, -1) & ops.expand_dims(columns_inside, -2)
+
+
+def paste_padded(masks, boxes_px, image_hw):
+    """torchvision's way of enlarging: `data.mask_paste.paste_padded` inside a graph.
+
+    Args:
+        masks: `[B, D, M, M]` float32, 0..1.
+        boxes_px: `[B, D, 4]` float32, pixels; zeros where there is none.
+        image_hw: `(H, W)`, integers or scalar int32 tensors.
+
+    Returns:
+        `[B, D, H, W]` bool, true where the enlarged mask is above 0.5.
+    """
+    side = masks.shape[2] + 2
+    masks = ops.pad(masks, [(0, 0), (0, 0), (1, 1), (1, 1)])
+    center = (boxes_px[..., 2:] + boxes_px[..., :2]) * 0.5
+    half = (boxes_px[..., 2:] - boxes_px[..., :2]) * 0.5 * (side / (side - 2))
+    # Whole pixels towards zero; both edges count.
+    start, stop = ops.cast(center - half, "int32"), ops.cast(center + half, "int32")
+    size = ops.maximum(stop - start + 1, 1)
+    (rows, _), (columns, _) = (
+        linear_weights(start[..., axis], size[..., axis], side, image_hw[axis], repeat_edge=True) for axis in range(2)
+    )
+    return ops.matmul(rows, ops.matmul(masks, ops.swapaxes(columns, -1, -2))) > 0.5
+
+
+def paste_centers(masks, boxes_px, image_hw):
+    """Detectron2's way of enlarging: `data.mask_paste.paste_centers` inside a graph.
+
+    Args and returns: as of `paste_padded`, but a pixel is true where the mask is 0.5 or more, and a box without area
+    gives an empty mask.
+    """
+    rows, columns = (
+        _weights_of_centers(boxes_px[..., axis], boxes_px[..., axis + 2], masks.shape[2 + axis], image_hw[axis])
+        for axis in range(2)
+    )
+    return ops.matmul(rows, ops.matmul(masks, ops.swapaxes(columns, -1, -2))) >= 0.5
+
+
+def _weights_of_centers(start, stop, cells, length):
+    """How the centres of `length` pixels mix a mask's `cells` along one axis: `[B, D, length, cells]`."""
+    start, stop = ops.expand_dims(start, -1), ops.expand_dims(stop, -1)
+    solid = stop > start
+    centers = ops.cast(ops.arange(length, dtype="int32"), "float32") + 0.5
+    position = (centers - start) / ops.where(solid, stop - start, 1.0) * cells - 0.5
+    weights = ops.maximum(1.0 - ops.abs(ops.expand_dims(position, -1) - ops.arange(cells, dtype="float32")), 0.0)
+    return ops.where(ops.expand_dims(solid, -1), weights, 0.0)

@@ -35,11 +35,11 @@ def plan_resize(height, width, min_dim, max_dim, min_scale, mode):
     return size, [(side + PAD_MULTIPLE - 1) // PAD_MULTIPLE * PAD_MULTIPLE for side in size], scale
 
 
-def linear_weights(start, size, length, cells):
+def linear_weights(start, size, length, cells, repeat_edge=False):
     """A bilinear resize along one axis, as a matrix.
 
     `length` source cells become the `size` cells from `start` on, of `cells`; cell centres are aligned and what lies
-    outside the source counts as 0. Cells outside of these are 0.
+    outside the source counts as 0, or as its outermost cell with `repeat_edge`. Cells outside of these are 0.
 
     Args:
         start, size: `[...]` int32.
@@ -55,6 +55,8 @@ def linear_weights(start, size, length, cells):
     # One division of whole numbers that float32 holds: OpenCV's position, to the bit.
     doubled = ops.cast((2 * cell + 1) * length - size, "float32")
     position = doubled / ops.cast(2 * ops.maximum(size, 1), "float32")
+    if repeat_edge:
+        position = ops.clip(position, 0.0, ops.cast(length, "float32") - 1.0)
     distance = ops.abs(ops.expand_dims(position, -1) - ops.arange(length, dtype="float32"))
     return ops.where(ops.expand_dims(inside, -1), ops.maximum(1.0 - distance, 0.0), 0.0), inside
 
@@ -80,3 +82,19 @@ def resize_and_pad(images, size, start, padded):
     scaled = ops.floor(ops.maximum(ops.minimum(scaled, high), low))
     inside = ops.expand_dims(rows_inside, 1) & ops.expand_dims(columns_inside, 0)
     return ops.transpose(ops.where(inside, scaled, 0.0), (0, 2, 3, 1))
+
+
+def resize_exactly(images, size):
+    """Scale images as `data.resize.resize_exactly` does in the mode "pad32".
+
+    Args:
+        images: `[B, H, W, channels]` uint8, of a known size.
+        size: `(height, width)`, integers.
+
+    Returns:
+        `[B, *size, channels]` float32, 0 to 255.
+    """
+    planes = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
+    sides = zip(size, images.shape[1:3], strict=True)
+    rows, columns = (linear_weights(0, side, length, side, repeat_edge=True)[0] for side, length in sides)
+    return ops.transpose(ops.matmul(rows, ops.matmul(planes, ops.transpose(columns))), (0, 2, 3, 1))

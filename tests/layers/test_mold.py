@@ -24,7 +24,10 @@ def configured(mode):
     return config, MoldImages(mode, config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, 0, MEAN, STD, config.NUM_CLASSES)
 
 
-@pytest.mark.parametrize("mode, size", [("square", (48, 80)), ("pad64", (100, 70)), ("none", (64, 128))])
+@pytest.mark.parametrize(
+    "mode, size",
+    [("square", (48, 80)), ("pad64", (100, 70)), ("none", (64, 128)), ("pad32", (90, 70))],
+)
 class TestMoldImages:
     def test_contract(self, mode, size):
         layer, images = configured(mode)[1], pictures(*size)
@@ -65,21 +68,25 @@ def found_in_the_graph(batch=2, count=6, classes=4):
     return [detections, masks, meta, np.zeros((batch, 40, 60, 3), "uint8")]
 
 
-@pytest.mark.parametrize("paste", [True, False])
-def test_unmold_contract(paste):
-    check_layer(UnmoldDetections(paste), found_in_the_graph())
+WAYS = [(True, "box"), (False, "box"), (True, "padded"), (True, "centers")]
 
 
-@pytest.mark.parametrize("paste", [True, False])
-def test_unmold_like_the_host(paste):
+@pytest.mark.parametrize("paste, how", WAYS)
+def test_unmold_contract(paste, how):
+    check_layer(UnmoldDetections(paste, how), found_in_the_graph())
+
+
+@pytest.mark.parametrize("paste, how", WAYS)
+def test_unmold_like_the_host(paste, how):
     inputs = found_in_the_graph()
-    found = {name: ops.convert_to_numpy(value) for name, value in UnmoldDetections(paste)(inputs).items()}
+    found = {name: ops.convert_to_numpy(value) for name, value in UnmoldDetections(paste, how)(inputs).items()}
     np.testing.assert_array_equal(found["num_detections"], [3, 5])
     for image, count in enumerate(found["num_detections"]):
         boxes, class_ids, scores, masks = unmold_detections(
-            inputs[0][image], inputs[1][image], (40, 60, 3), (64, 64, 3), (11, 0, 53, 64)
+            inputs[0][image], inputs[1][image], (40, 60, 3), (64, 64, 3), (11, 0, 53, 64), how
         )
-        np.testing.assert_array_equal(found["boxes"][image, :count], boxes)
+        assert found["boxes"].dtype == boxes.dtype
+        np.testing.assert_allclose(found["boxes"][image, :count], boxes, atol=0 if how == "box" else 1e-4)
         np.testing.assert_array_equal(found["class_ids"][image, :count], class_ids)
         np.testing.assert_array_equal(found["scores"][image, :count], scores)
         if paste:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.data import mask_paste as host
 from mrcnn.data.masks import unmold_masks
-from mrcnn.ops.masks import align_masks, boxes_inside, crop_masks, paste_masks
+from mrcnn.ops.masks import align_masks, boxes_inside, crop_masks, paste_centers, paste_masks, paste_padded
 from tests.oracle.roi_align import crop_and_resize
 
 pytestmark = pytest.mark.jax
@@ -59,6 +60,18 @@ def test_paste_masks_like_the_host():
     assert found.dtype == bool
     for image in range(2):
         expected = np.moveaxis(unmold_masks(masks[image], boxes[image], (60, 70)), -1, 0)
+        assert np.mean(found[image] != expected) < 1e-4
+
+
+@pytest.mark.parametrize(("ours", "hosts"), [(paste_padded, host.paste_padded), (paste_centers, host.paste_centers)])
+def test_masks_in_boxes_of_no_whole_pixels_like_the_host(ours, hosts):
+    generator = np.random.default_rng(0)
+    boxes = np.sort(generator.uniform(0, 60, (2, 20, 2, 2)), axis=2).reshape(2, 20, 4).astype("float32")
+    masks = generator.uniform(size=(2, 20, 14, 14)).astype("float32")
+    found = ops.convert_to_numpy(ours(masks, boxes, (60, 70)))
+    assert found.dtype == bool and found.any()
+    for image in range(2):
+        expected = np.moveaxis(hosts(masks[image], boxes[image], (60, 70)), -1, 0)
         assert np.mean(found[image] != expected) < 1e-4
 
 

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from mrcnn.data import resize as host
-from mrcnn.ops.resize import linear_weights, plan_resize, resize_and_pad
+from mrcnn.ops.resize import linear_weights, plan_resize, resize_and_pad, resize_exactly
 
 SIZES = [(48, 80), (80, 48), (64, 64), (1, 300), (333, 666), (427, 640), (1080, 1920), (1999, 3001), (30, 31)]
 
@@ -51,6 +51,15 @@ def test_like_the_host_up_to_one_grey_level(height, width, mode):
     assert difference.max() <= 1
     # Only where the exact value is a whole number can the two cut off differently.
     assert np.mean(difference > 0) < 0.01
+
+
+@pytest.mark.parametrize("height, width", [(48, 80), (200, 120), (64, 90), (500, 31)])
+@pytest.mark.parametrize("scale", [0.6, 1.7])
+def test_exactly_like_the_host(height, width, scale):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    size = round(scale * height), round(scale * width)
+    found = ops.convert_to_numpy(resize_exactly(image[None], size))[0]
+    assert np.abs(found - host.resize_exactly(image, size, "pad32")).max() < 0.05
 
 
 def test_the_darkest_pixel_bounds_the_border():
