@@ -3,20 +3,10 @@
 import os
 from pathlib import Path
 
-import keras
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def graphs_as_they_are(request):
-    """No rewriting of graphs by TensorFlow where they run a few times only; the slow tests have it."""
-    if request.config.option.markexpr == "not slow" and keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def _folder(variable, default):

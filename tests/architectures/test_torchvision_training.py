@@ -21,7 +21,7 @@ CASES = [
     pytest.param(("maskrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
     pytest.param(("maskrcnn_resnet50_fpn_v2", "all"), marks=pytest.mark.longest),
     pytest.param(("fasterrcnn_resnet50_fpn", "first"), marks=pytest.mark.longest),
-    ("keypointrcnn_resnet50_fpn", "first"),
+    pytest.param(("keypointrcnn_resnet50_fpn", "first"), marks=pytest.mark.longest),
     pytest.param(("keypointrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
 ]
 LOSSES = {

@@ -10,7 +10,8 @@ from mrcnn.architectures.mask_rcnn import build_parts, training_graph
 from mrcnn.engine.loss_model import LossModel
 from tests.golden_case import Case, assign
 
-SLOW = {"train_rpn": [], "train_rpn_stopgrad": [], "train_rois_inactive": [pytest.mark.longest]}
+LONGEST = [pytest.mark.longest]
+SLOW = {"train_rpn": LONGEST, "train_rpn_stopgrad": [], "train_rois_inactive": LONGEST}
 CASES = ["train_rois", *(pytest.param(name, marks=[pytest.mark.slow, *more]) for name, more in SLOW.items())]
 
 
