@@ -123,15 +123,6 @@ def active_class_ids(dataset, config, image_id):
     return active
 
 
-def limit_instances(dataset, config, image_id, class_ids, bbox, mask, rng=None):
-    """At most MAX_GT_INSTANCES objects, drawn at random from more.
-
-    `class_ids`, `bbox` and `mask` are given and returned as by `load_image_gt`.
-    """
-    chosen = chosen_instances(dataset, config, image_id, len(class_ids), rng)
-    return class_ids[chosen], bbox[chosen], mask[:, :, chosen]
-
-
 def chosen_instances(dataset, config, image_id, count, rng=None):
     """What picks at most MAX_GT_INSTANCES out of `count` objects of an image: an index of arrays."""
     limit = config.MAX_GT_INSTANCES

@@ -8,6 +8,7 @@ from mrcnn.data.augment import augment
 from mrcnn.data.batch import check_dataset
 from mrcnn.data.generator import DataGenerator
 from mrcnn.data.keypoints import find_keypoints, mirrored_order, resized_keypoints
+from mrcnn.data.load import load_sample
 from mrcnn.data.resize import apply_plan, plan_resize
 from tests.small import KeypointDataset, SmallConfig
 
@@ -74,6 +75,18 @@ POINTS = np.array([[[10, 20, 2], [11.5, 31, 2], [12, 41.5, 1]]], np.float32)
 def test_a_mirrored_object_has_left_and_right_swapped():
     moved = augment(PICTURE, MASKS, iaa.Fliplr(1.0), None, POINTS, mirrored_order(NAMES))[2]
     np.testing.assert_allclose(moved[0], [[10, 40, 2], [12, 18.5, 1], [11.5, 29, 2]])
+
+
+def test_the_deprecated_flip_mirrors_them_too():
+    loaded = [
+        load_sample(KeypointDataset(1), KeypointConfig(), 0, True, rng=np.random.RandomState(seed), with_keypoints=True)
+        for seed in range(8)
+    ]
+    plain = load_sample(KeypointDataset(1), KeypointConfig(), 0, with_keypoints=True)
+    flipped = [sample for sample in loaded if (sample[0] != plain[0]).any()]
+    assert 0 < len(flipped) < len(loaded)
+    mirrored = plain[5][:, [0, 2, 1]] * [1, -1, 1] + [0, plain[0].shape[1], 0]
+    np.testing.assert_allclose(flipped[0][5], mirrored)
 
 
 def test_a_turned_object_keeps_left_and_right():

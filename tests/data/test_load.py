@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from mrcnn.data.load import limit_instances, load_image_gt
+from mrcnn.data.batch import limit_item, load_item
+from mrcnn.data.load import load_image_gt
 from mrcnn.data.masks import expand_mask, extract_bboxes, minimize_mask
 
 from .toy import ToyConfig, ToyDataset, returning
@@ -259,11 +260,12 @@ class TestDatasetAndConfigTogether:
 
 def test_more_objects_than_slots_keep_a_random_part(caplog):
     dataset, config = ToyDataset((6,)), ToyConfig()
-    _, _, *ground_truth = load_image_gt(dataset, config, 0)
-    assert len(ground_truth[0]) == 6, "loading keeps all objects, for evaluation"
+    config.USE_MINI_MASK = False
+    item = load_item(dataset, config, 0, limit=False)
+    assert len(item.class_ids) == 6, "loading keeps all objects, for evaluation"
     first, second, again = (
-        limit_instances(dataset, config, 0, *ground_truth, rng=np.random.RandomState(seed))
-        for seed in (0, 1, 0)
+        (kept.class_ids, kept.boxes, kept.masks)
+        for kept in (limit_item(dataset, config, item, np.random.RandomState(seed)) for seed in (0, 1, 0))
     )
     class_ids, boxes, mask = first
     assert len(class_ids) == 4 and len(set(map(tuple, boxes))) == 4
