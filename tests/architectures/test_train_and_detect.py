@@ -1,6 +1,7 @@
 """A person's way through the package: train, stop, go on, detect, evaluate."""
 
 import contextlib
+import io
 import os
 from unittest import mock
 
@@ -43,6 +44,19 @@ def trained(tmp_path_factory):
     return model, history, folder
 
 
+@pytest.fixture(scope="module")
+def resumed(trained):
+    """A model that took the checkpoint and trained its heads for an epoch, its history, what it printed, and its first
+    kernel before that."""
+    model = MaskRCNN("training", SmallConfig(), trained[2])
+    model.load_weights(model.find_last(), by_name=True)
+    before = keras.ops.convert_to_numpy(model.keras_model.get_layer("light_stem").kernel)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        history = model.train(SmallDataset(), None, learning_rate=1e-2, epochs=3, layers="heads", verbose=0,
+                              custom_callbacks=[MeanAPCallback(model, SmallDataset(2))])  # fmt: skip
+    return model, history, printed.getvalue(), before
+
+
 @pytest.mark.jax
 class TestTraining:
     def test_logs_every_loss_and_its_validation_twin(self, trained):
@@ -69,14 +83,19 @@ class TestTraining:
         assert {"mask_rcnn_small_0001.h5", "mask_rcnn_small_0002.h5"} <= set(names)
         assert any(name.startswith("events.out.tfevents") for name in names)
 
-    def test_goes_on_from_the_last_checkpoint(self, trained, capsys):
-        first, _, folder = trained
-        model = MaskRCNN("training", SmallConfig(), folder)
-        model.load_weights(model.find_last(), by_name=True)
-        assert model.epoch == 2 and model.log_dir == first.log_dir
-        history = model.train(SmallDataset(), None, learning_rate=1e-3, epochs=3, layers="heads", verbose=0)
+    def test_goes_on_from_the_last_checkpoint(self, trained, resumed):
+        model, history, printed, _ = resumed
+        assert model.log_dir == trained[0].log_dir
         assert history.epoch == [2] and model.epoch == 3
-        assert "Starting at epoch 2" in capsys.readouterr().out
+        assert "Starting at epoch 2" in printed
+
+    def test_heads_leaves_the_backbone_alone(self, resumed):
+        model, _, _, before = resumed
+        after = keras.ops.convert_to_numpy(model.keras_model.get_layer("light_stem").kernel)
+        np.testing.assert_array_equal(before, after)
+
+    def test_mean_average_precision_while_training(self, resumed):
+        assert 0 <= resumed[1].history["val_mAP"][0] <= 1
 
     def test_epochs_is_a_total(self, trained, capsys):
         model, *_ = trained
@@ -85,13 +104,6 @@ class TestTraining:
         assert "Nothing to do" in capsys.readouterr().out
         for weight, value in zip(model.keras_model.weights[:3], before, strict=True):
             np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), value)
-
-    def test_heads_leaves_the_backbone_alone(self, tmp_path):
-        model = MaskRCNN("training", SmallConfig(), tmp_path)
-        before = keras.ops.convert_to_numpy(model.keras_model.get_layer("light_stem").kernel)
-        model.train(SmallDataset(), None, learning_rate=1e-2, epochs=1, layers="heads", verbose=0)
-        after = keras.ops.convert_to_numpy(model.keras_model.get_layer("light_stem").kernel)
-        np.testing.assert_array_equal(before, after)
 
     def test_images_without_objects_train_when_asked(self, tmp_path):
         class Empty(SmallDataset):
@@ -191,16 +203,6 @@ class TestDetection:
             trained[0].detect([np.zeros((8, 8, 3), np.uint8)])
         with pytest.raises(ValueError, match='mode="training"'):
             trained[0].inference_twin().train(SmallDataset(), None, 1e-3, 1, "all")
-
-
-@pytest.mark.jax
-def test_mean_average_precision_while_training(tmp_path):
-    model = MaskRCNN("training", SmallConfig(), tmp_path)
-    callback = MeanAPCallback(model, SmallDataset(2))
-    history = model.train(
-        SmallDataset(), None, 1e-3, epochs=1, layers="all", custom_callbacks=[callback], verbose=0
-    )
-    assert 0 <= history.history["val_mAP"][0] <= 1
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

@@ -95,3 +95,22 @@ def sequence(*made, shape=(8, 8, 3)):
     for layer in made:
         x = layer(x)
     return keras.Model(image, x)
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Arrays in batches of `size`, loaded by threads as a `DataGenerator` loads.
+
+    TensorFlow tunes its own loading in a thread for which garbage collection may have to wait a minute, once an
+    exception ended the training.
+    """
+
+    def __init__(self, x, y, size):
+        super().__init__(workers=2)
+        self.x, self.y, self.size = x, y, size
+
+    def __len__(self):
+        return len(self.x) // self.size
+
+    def __getitem__(self, index):
+        rows = slice(index * self.size, (index + 1) * self.size)
+        return self.x[rows], self.y[rows]

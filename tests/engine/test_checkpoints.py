@@ -17,7 +17,7 @@ from mrcnn.engine.checkpoints import TrainingCheckpoint, companion_path, restore
 from mrcnn.engine.run_folder import checkpoint_template
 from mrcnn.engine.weights import load_weights, read_weights
 
-from .small_models import detector, randomise, same, values
+from .small_models import ArrayBatches, detector, randomise, same, values
 
 RNG = np.random.default_rng(5)
 X = RNG.uniform(size=(8, 8, 8, 3)).astype("float32")
@@ -38,7 +38,7 @@ def _model(optimizer="sgd", rate=0.01, dropout=0.5, frozen=()):
 
 def _fit(model, folder, first, last, *callbacks, **options):
     checkpoint = TrainingCheckpoint(checkpoint_template(str(folder), "Cells"), **options)
-    model.fit(X, Y, batch_size=4, shuffle=False, verbose=0, initial_epoch=first, epochs=last,
+    model.fit(ArrayBatches(X, Y, 4), shuffle=False, verbose=0, initial_epoch=first, epochs=last,
               callbacks=[*callbacks, checkpoint])
 
 
