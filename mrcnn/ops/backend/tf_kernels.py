@@ -62,7 +62,7 @@ def crop_and_resize(features, boxes, levels, pool_shape):
     """
 
     def crop(level, feature, boxes, image):
-        return tf.image.crop_and_resize(_native_dtype(feature), boxes, image, pool_shape)
+        return _crop(_native_dtype(feature), boxes, image, pool_shape)
 
     return _level_by_level(crop, features, boxes, levels)
 
@@ -117,7 +117,58 @@ def _sampled(bordered, edges, image, cells, samples):
     # The crop spans from the first to the last sample, in units of the bordered map.
     last = tf.cast(tf.shape(bordered)[1:3], tf.float32) - 1.0
     corners = tf.concat([(edges[:, :2] + half_step + 1.0) / last, (edges[:, 2:] - half_step + 1.0) / last], axis=1)
-    return tf.image.crop_and_resize(bordered, corners, image, grid)
+    return _crop(bordered, corners, image, grid)
+
+
+def _crop(feature, boxes, image, cells):
+    """`tf.image.crop_and_resize` of `[n, 4]` boxes, with a gradient of its own.
+
+    TensorFlow's adds up the boxes in several threads without a lock on a CPU: where they overlap it loses some, another
+    part each time. This one is exact and takes about twice its time, a hundredth of a training step.
+    """
+
+    @tf.custom_gradient
+    def crop(feature):
+        def gradient(upstream):
+            return tf.cast(_crop_gradient(upstream, tf.shape(feature), boxes, image), feature.dtype)
+
+        return tf.image.crop_and_resize(feature, boxes, image, cells), gradient
+
+    return crop(feature)
+
+
+def _crop_gradient(upstream, shape, boxes, image):
+    """The product of the gradient `[n, y, x, C]` of crops with the weights of the four neighbours of each sample."""
+    count, rows, columns, channels = tf.unstack(tf.shape(upstream))
+    batch, height, width, _ = tf.unstack(shape)
+    y, y_weight = _neighbours(boxes[:, 0], boxes[:, 2], height, rows)
+    x, x_weight = _neighbours(boxes[:, 1], boxes[:, 3], width, columns)
+    # [n, y, x, neighbour in y, neighbour in x]
+    y, y_weight = y[:, :, None, :, None], y_weight[:, :, None, :, None]
+    x, x_weight = x[:, None, :, None, :], x_weight[:, None, :, None, :]
+    cells = (image[:, None, None, None, None] * height + y) * width + x
+    samples = tf.repeat(tf.range(count * rows * columns), 4)
+    total = tf.raw_ops.SparseTensorDenseMatMul(
+        a_indices=tf.cast(tf.stack([tf.reshape(cells, (-1,)), samples], axis=-1), tf.int64),
+        a_values=tf.reshape(y_weight * x_weight, (-1,)),
+        a_shape=tf.cast(tf.stack([batch * height * width, count * rows * columns]), tf.int64),
+        b=tf.reshape(upstream, (-1, channels)),
+    )
+    return tf.reshape(total, shape)
+
+
+def _neighbours(start, stop, length, cells):
+    """The pixels before and after each of a crop's samples along an axis `[n, cells, 2]`, and their weights."""
+    last, steps = tf.cast(length, tf.float32) - 1.0, tf.cast(cells, tf.float32) - 1.0
+    scale = (stop - start) * last / tf.maximum(steps, 1.0)
+    # A single sample lies in the middle.
+    first = tf.where(cells > 1, start * last, 0.5 * (start + stop) * last)
+    position = first[:, None] + tf.range(steps + 1.0) * scale[:, None]
+    before = tf.floor(position)
+    weights = tf.stack([1.0 - (position - before), position - before], axis=-1)
+    inside = (position >= 0.0) & (position <= last)
+    pixels = tf.clip_by_value(tf.stack([before, before + 1.0], axis=-1), 0.0, last)
+    return tf.cast(pixels, tf.int32), tf.where(inside[..., None], weights, 0.0)
 
 
 def _native_dtype(feature):
