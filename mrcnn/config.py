@@ -123,8 +123,10 @@ class Config:
     TRAIN_ROIS_PER_IMAGE = 200
     ROI_POSITIVE_RATIO = 0.33
     # "ratio": proposals, as many negatives as keep the ratio. "fill": proposals and the objects' own boxes, negatives
-    # fill the sample, mask targets are shares of pixels instead of yes or no.
+    # fill the sample.
     ROI_TARGETS = "ratio"
+    # Of each pixel of a mask: "binary", whether it is the object's, or its "shares", for ROI_TARGETS = "fill" only.
+    MASK_TARGETS = "binary"
     # Both box losses are quadratic below BETA. Per "positive" sample: the mean of the four deltas' losses; per
     # "sampled" one, negatives too: their sum.
     BBOX_LOSS_BETA = 1.0

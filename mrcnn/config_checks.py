@@ -31,6 +31,7 @@ _CHOICES = {
     "PROPOSALS": ("joint", "per_level"),
     "BOX_HEAD": ("fc", "conv"),
     "ROI_TARGETS": ("ratio", "fill"),
+    "MASK_TARGETS": ("binary", "shares"),
     "BBOX_LOSS_PER": ("positive", "sampled"),
     "DETECTIONS": ("best_class", "per_class"),
     "MASK_PASTE": ("box", "padded", "centers"),
@@ -238,6 +239,8 @@ def _masks(settings, mode):
             "MINI_MASK_SHAPE",
             "must be (height, width), whole pixels, or set USE_MINI_MASK = False.",
         )
+    if settings.MASK_TARGETS == "shares" and settings.ROI_TARGETS != "fill":
+        yield _line(settings, "MASK_TARGETS", 'must be "binary" where ROI_TARGETS is not "fill".')
     if not _is_pair(settings.MASK_SHAPE):
         yield _line(settings, "MASK_SHAPE", "must be [height, width] in whole pixels.")
     elif mode != "inference" and tuple(settings.MASK_SHAPE) != (2 * settings.MASK_POOL_SIZE,) * 2:

@@ -48,6 +48,7 @@ class TorchvisionMaskRCNN(Config):
     TRAIN_ROIS_PER_IMAGE = 512
     ROI_POSITIVE_RATIO = 0.25
     ROI_TARGETS = "fill"
+    MASK_TARGETS = "shares"
     BBOX_LOSS_BETA = 1 / 9
     BBOX_LOSS_PER = "sampled"
 
@@ -100,6 +101,7 @@ class Detectron2MaskRCNN(TorchvisionMaskRCNN):
     POST_NMS_ROIS_TRAINING = 1000
     ROI_ALIGN = "aligned"
     ROI_SAMPLING_RATIO = 0
+    MASK_TARGETS = "binary"
     BBOX_LOSS_BETA = 0.0
     MASK_PASTE = "centers"
 

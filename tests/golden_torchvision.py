@@ -26,14 +26,23 @@ MODELS = {
 SWAPPED = [1, 0, 3, 2]
 
 
+def _module(folder, name):
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def synth(folder):
+    """The module that makes the cases' scenes."""
+    return _module(folder, "synth")
+
+
 def weight_file(folder, model, target):
     """Write the seeded weights of `model` as a `.safetensors` file; its path."""
     safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
-    spec = importlib.util.spec_from_file_location("weights_tv", folder / "weights_tv.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     path = target / f"{model}.safetensors"
-    state = module.state_dict(folder / f"layout_{model}.json", 0)
+    state = _module(folder, "weights_tv").state_dict(folder / f"layout_{model}.json", 0)
     safetensors.save_file({key: np.ascontiguousarray(value) for key, value in state.items()}, path)
     return path
 

@@ -149,6 +149,7 @@ BROKEN = [
     ("MASK_SHAPE", 28, "[height, width]"),
     ("BBOX_STD_DEV", [0.1, 0.2], "four numbers"),
     ("BBOX_STD_DEV", [0.1, 0.1, 0, 0.2], "above 0"),
+    ("MASK_TARGETS", "shares", "ROI_TARGETS"),
     ("LEARNING_RATE", 0, "above 0"),
     ("GRADIENT_CLIP_NORM", -5, "above 0"),
     ("LOSS_WEIGHTS", 1.0, "dict"),

@@ -61,15 +61,16 @@ def proposal_layer(config, count, pre_nms_limit):
 
 def roi_target_layer(config):
     """Draws the regions that the second stage trains on, with what they should become."""
-    kind = RoiTargetLayer if config.ROI_TARGETS == "fill" else DetectionTargetLayer
-    return kind(
+    numbers = (
         config.TRAIN_ROIS_PER_IMAGE,
         config.ROI_POSITIVE_RATIO,
         config.MASK_SHAPE,
         config.BBOX_STD_DEV,
         config.USE_MINI_MASK,
-        name="proposal_targets",
     )
+    if config.ROI_TARGETS == "fill":
+        return RoiTargetLayer(*numbers, config.MASK_TARGETS == "binary", name="proposal_targets")
+    return DetectionTargetLayer(*numbers, name="proposal_targets")
 
 
 def roi_align(config, side, name):

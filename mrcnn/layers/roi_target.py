@@ -10,6 +10,9 @@ from ..ops.sampling import gather_rows, merge_positives_first, pad_rows, pick, r
 from .detection import IMAGE_SHAPE_IN_META
 from .detection_target import match_rois
 
+# Objects often have exactly half of a cell of their own box, which means of samples miss by a rounding error.
+HALF = 0.5 - 1e-5
+
 
 @keras.saving.register_keras_serializable("mrcnn")
 class RoiTargetLayer(keras.layers.Layer):
@@ -17,7 +20,7 @@ class RoiTargetLayer(keras.layers.Layer):
 
     Faster R-CNN, section 3.3, and Mask R-CNN, section 3.1, as torchvision has them. Against a
     `DetectionTargetLayer`: the boxes of the objects join the proposals, negatives fill the sample up, overlaps are
-    those of pixel boxes, and mask targets are the share of the object in each cell.
+    those of pixel boxes, and mask targets come from the share of the object in each cell.
 
     Args:
         rois_per_image: R, size of the sample.
@@ -25,6 +28,8 @@ class RoiTargetLayer(keras.layers.Layer):
         mask_shape: `(height, width)` of the mask targets.
         bbox_std_dev: standard deviations the deltas are divided by.
         use_mini_mask: whether ground-truth masks cover their box (True) or the whole image.
+        binary_masks: whether mask targets are 1 where the object has half of the cell or more and 0 elsewhere, as
+            Detectron2 has them, instead of shares.
         seed: integer or None, for a repeatable draw.
 
     Call arguments:
@@ -40,7 +45,15 @@ class RoiTargetLayer(keras.layers.Layer):
     """
 
     def __init__(
-        self, rois_per_image, positive_ratio, mask_shape, bbox_std_dev, use_mini_mask=True, seed=None, **kwargs
+        self,
+        rois_per_image,
+        positive_ratio,
+        mask_shape,
+        bbox_std_dev,
+        use_mini_mask=True,
+        binary_masks=False,
+        seed=None,
+        **kwargs,
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
@@ -49,6 +62,7 @@ class RoiTargetLayer(keras.layers.Layer):
         self.mask_shape = tuple(int(side) for side in mask_shape)
         self.bbox_std_dev = tuple(float(value) for value in bbox_std_dev)
         self.use_mini_mask = bool(use_mini_mask)
+        self.binary_masks = bool(binary_masks)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.positive_slots = int(self.rois_per_image * self.positive_ratio)
@@ -83,7 +97,9 @@ class RoiTargetLayer(keras.layers.Layer):
         if self.use_mini_mask:
             side = ops.array((*gt_masks.shape[1:3], *gt_masks.shape[1:3]), "float32")
             mask_boxes = boxes_inside(mask_boxes, roi_gt_boxes[:, :slots]) * side
-        masks = align_masks(gt_masks, mask_boxes, gt_ids[:, :slots], self.mask_shape)
+        masks = align_masks(gt_masks, mask_boxes, gt_ids[:, :slots], self.mask_shape, aligned=self.binary_masks)
+        if self.binary_masks:
+            masks = ops.cast(masks >= HALF, "float32")
         class_ids = ops.where(is_positive, gather_rows(gt_class_ids, gt_ids), ops.minimum(labels, 0))
         return (
             ops.where((labels >= 0)[..., None], norm_boxes(rois, image_hw), 0.0),
@@ -108,5 +124,6 @@ class RoiTargetLayer(keras.layers.Layer):
             "mask_shape": self.mask_shape,
             "bbox_std_dev": self.bbox_std_dev,
             "use_mini_mask": self.use_mini_mask,
+            "binary_masks": self.binary_masks,
             "seed": self.seed,
         }

@@ -62,17 +62,18 @@ def crop_masks(masks, boxes, mask_ids, mask_shape):
     return total
 
 
-def align_masks(masks, boxes, mask_ids, mask_shape):
+def align_masks(masks, boxes, mask_ids, mask_shape, aligned=False):
     """RoIAlign of one box out of one mask per slot: each cell the mean of as many samples as it has pixels.
 
-    The number of samples follows the box (Mask R-CNN's first release; torchvision's `sampling_ratio=-1`), pixel centres
-    are whole numbers, and boxes at least one pixel high and wide.
+    The number of samples follows the box (Mask R-CNN's first release; torchvision's `sampling_ratio=-1`).
 
     Args:
         masks: `[B, h, w, G]` bool or numbers.
         boxes: `[B, S, 4]` in pixels of the masks.
         mask_ids: `[B, S]` integers in 0..G-1.
         mask_shape: `(height, width)` of the result.
+        aligned: whether pixel centres are half numbers, as they should be. Otherwise they are whole, and boxes at least
+            one pixel high and wide, as in torchvision's models.
 
     Returns:
         `[B, S, height, width]` float32, in the range of the masks.
@@ -80,8 +81,10 @@ def align_masks(masks, boxes, mask_ids, mask_shape):
     batch, height, width, count = ops.shape(masks)
     slots = boxes.shape[1]
     boxes = ops.reshape(ops.cast(boxes, "float32"), (-1, 4))
-    rows = _sample_means(boxes[:, 0], boxes[:, 2], height, mask_shape[0])
-    columns = _sample_means(boxes[:, 1], boxes[:, 3], width, mask_shape[1])
+    shift, least = (0.5, 0.0) if aligned else (0.0, 1.0)
+    top, left, bottom, right = ops.unstack(boxes - shift, axis=-1)
+    rows = _sample_means(top, bottom, height, mask_shape[0], least)
+    columns = _sample_means(left, right, width, mask_shape[1], least)
     planes = ops.reshape(ops.moveaxis(masks, -1, 1), (-1, height, width))
     plane_ids = ops.cast(mask_ids, "int32") + ops.arange(batch, dtype="int32")[:, None] * count
 
@@ -95,9 +98,12 @@ def align_masks(masks, boxes, mask_ids, mask_shape):
     return ops.reshape(aligned, (-1, slots, *mask_shape))
 
 
-def _sample_means(start, stop, length, cells):
-    """`[N, cells, length]`: how much of each pixel along an axis the mean of each cell's samples takes."""
-    size = ops.maximum(stop - start, 1.0) / cells
+def _sample_means(start, stop, length, cells, least):
+    """`[N, cells, length]`: how much of each pixel along an axis the mean of each cell's samples takes.
+
+    Boxes are at least `least` pixels long.
+    """
+    size = ops.maximum(stop - start, least) / cells
     samples = ops.maximum(ops.ceil((stop - start) / cells), 1.0)
     last = ops.cast(length, "float32") - 1.0
     pixels = ops.arange(length, dtype="float32")

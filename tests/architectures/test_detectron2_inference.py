@@ -1,7 +1,5 @@
 """Detectron2's Mask and Keypoint R-CNN, loaded from their own weights, give Detectron2's numbers stage by stage."""
 
-import importlib.util
-
 import keras
 import numpy as np
 import pytest
@@ -35,9 +33,7 @@ def images_of(folder, case, config):
         pixels = case["image_bgr"][..., ::-1]
         images[0, : pixels.shape[0], : pixels.shape[1]] = pixels - config.MEAN_PIXEL.astype(np.float32)
         return images
-    spec = importlib.util.spec_from_file_location("synth", folder / "synth.py")
-    synth = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(synth)
+    synth = peer.synth(folder)
     for seed, (canvas, size) in enumerate(zip(images, case["image_sizes"], strict=True)):
         pixels = synth.scene(*(int(side) for side in size), seed)[0]
         canvas[: size[0], : size[1]] = pixels - config.MEAN_PIXEL.astype(np.float32)

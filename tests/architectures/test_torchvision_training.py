@@ -7,13 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-import mrcnn.layers.anchor_target
-import mrcnn.layers.roi_target
 from mrcnn.engine.dialects.torchvision import TORCHVISION
-from mrcnn.engine.model_weights import list_weights
 from mrcnn.layers.keypoint_target import KeypointTargetLayer
 from samples.coco.dataset import CocoDataset
 from tests import golden_torchvision as peer
+from tests.golden_training import check_gradient_norms, check_losses, sample_in_order, train
 
 pytestmark = [pytest.mark.jax, pytest.mark.slow]
 CASES = [
@@ -24,25 +22,6 @@ CASES = [
     pytest.param(("keypointrcnn_resnet50_fpn", "first"), marks=pytest.mark.longest),
     pytest.param(("keypointrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
 ]
-LOSSES = {
-    "loss_classifier": "mrcnn_class_loss",
-    "loss_box_reg": "mrcnn_bbox_loss",
-    "loss_mask": "mrcnn_mask_loss",
-    "loss_keypoint": "mrcnn_keypoint_loss",
-    "loss_objectness": "rpn_class_loss",
-    "loss_rpn_box_reg": "rpn_bbox_loss",
-    "total": "loss",
-}
-# Relative tolerance of the losses before any step, after one and after two: differences grow with the steps.
-TOLERANCES = (2e-4, 2e-3, 2e-2)
-LEARNS = r"(res[345].*)|(mrcnn_(?!.*_bn).*)|(rpn_.*)|(fpn_c\dp\d)|(fpn_p\d)"
-LEARNS_WITH_NORMS = r"(res[345].*)|(bn[345].*)|(mrcnn_.*)|(rpn_.*)|(fpn_.*)"
-
-
-def first_come_first_served(shape, seed):
-    """Stands in for random priorities: the peer's sampler takes the first candidates here."""
-    place = keras.ops.cumsum(keras.ops.ones(shape), axis=1)
-    return 1.0 - place / (1.0 + keras.ops.cast(shape[1], "float32"))
 
 
 def config_of(config_class, numbers, scenario, case):
@@ -81,65 +60,20 @@ def run(request, golden_torchvision, tmp_path_factory):
     folder, target = golden_torchvision, tmp_path_factory.mktemp("run")
     case, meta = peer.arrays(folder, f"train_{name}__{scenario}")
     model_class, config_class = peer.MODELS[name]
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (mrcnn.layers.anchor_target, mrcnn.layers.roi_target):
-            patch.setattr(module, "random_priority", first_come_first_served)
-        config = config_of(config_class, meta["kwargs"], scenario, case)
-        model = model_class("training", config, target)
-        model.load_weights(peer.weight_file(folder, name, target))
-        model.set_trainable(LEARNS_WITH_NORMS if config.FPN_NORM == "batch" else LEARNS, verbose=0)
-        graph, inputs = model.keras_model, inputs_of(folder, case, config, model.learns_keypoints)
-        model.compile(meta["sgd"]["lr"], meta["sgd"]["momentum"])
-        layer = graph.get_layer("proposal_targets")
-        probe = keras.Model(graph.inputs, [*layer.output, *graph.get_layer("rpn_targets").output])
-        targets = [keras.ops.convert_to_numpy(value) for value in probe.predict_on_batch(inputs)]
-        gradients = gradient_norms(graph, inputs) if keras.backend.backend() == "tensorflow" else None
-        steps = []
-        for _ in range(len(case["loss_trajectory"])):
-            graph.reset_metrics()
-            steps.append(graph.train_on_batch(inputs, return_dict=True))
+    config = config_of(config_class, meta["kwargs"], scenario, case)
+    inputs = inputs_of(folder, case, config, "keypoint" in name)
+    weights = peer.weight_file(folder, name, target)
+    targets, steps, gradients = train(model_class, config, weights, inputs, meta, target)
     return case, targets, steps, inputs[0].shape[1:], gradients
 
 
-def gradient_norms(graph, inputs):
-    """Norm of the gradient of each trainable weight, {(layer, weight): float}."""
-    import tensorflow as tf
-
-    @tf.function
-    def gradients():
-        with tf.GradientTape() as tape:
-            loss = graph.compute_loss(y_pred=graph(inputs, training=True))
-        return tape.gradient(loss, graph.trainable_variables)
-
-    norms = {id(v): float(tf.norm(g)) for v, g in zip(graph.trainable_variables, gradients(), strict=True)}
-    by_name = {(w.layer, w.weight): norms.get(id(w.variable)) for w in list_weights(graph)}
-    return {name: norm for name, norm in by_name.items() if norm is not None}
-
-
 def test_gradient_norms(run):
-    case, gradients = run[0], run[-1]
-    if gradients is None:
-        pytest.skip("gradients are taken with TensorFlow; the steps after them are compared on every backend")
-    table = max(TORCHVISION.tables, key=lambda rows: sum((row.layer, row.weight) in gradients for row in rows))
-    names = {row.key: (row.layer, row.weight) for row in table}
-    expected = {names[key]: norm for key, norm in zip(case["grad_keys"], case["grad_norm"], strict=True)}
-    assert gradients.keys() == expected.keys()
-    for name, norm in expected.items():
-        assert abs(gradients[name] - norm) <= 1e-2 * norm + 1e-6, name
+    check_gradient_norms(run[-1], run[0], TORCHVISION)
 
 
 @pytest.mark.parametrize("step", range(3))
 def test_losses(run, step):
-    case, _, steps, *_ = run
-    losses = [float(steps[step][LOSSES[name]]) for name in case["loss_names"]]
-    # The whole is judged by its size: a small part of it is as uncertain as the rest.
-    expected, tolerance = case["loss_trajectory"][step], np.full(len(losses), TOLERANCES[step])
-    if "loss_keypoint" in case["loss_names"]:
-        # torchvision's own loss of keypoints is that far from the one in double precision.
-        tolerance[np.isin(case["loss_names"], ("loss_keypoint", "total"))] = max(TOLERANCES[step], 2e-3)
-    np.testing.assert_array_less(
-        np.abs(losses - expected), tolerance * (np.abs(expected) + (0.1 if step else 0)) + 1e-12
-    )
+    check_losses(run[2], run[0], step)
 
 
 def test_sampled_anchors(run):
@@ -182,8 +116,7 @@ def test_fine_tuning_on_photographs(golden_torchvision, test_data, tmp_path, mon
     dataset.image_info = dataset.image_info[:4]
     dataset.prepare()
     # Every epoch sees the same photographs and draws the same anchors and regions: its losses compare.
-    for module in (mrcnn.layers.anchor_target, mrcnn.layers.roi_target):
-        monkeypatch.setattr(module, "random_priority", first_come_first_served)
+    sample_in_order(monkeypatch)
     # The frozen stages begin on random features here, so the steps are small.
     config = type("Mine", (peer.TorchvisionMaskRCNN,), {"NAME": "mine", "NUM_CLASSES": 4, "IMAGE_MIN_DIM": 160,
                   "IMAGE_MAX_DIM": 256, "STEPS_PER_EPOCH": 4, "TRAIN_ROIS_PER_IMAGE": 64, "WORKERS": 0})()  # fmt: skip

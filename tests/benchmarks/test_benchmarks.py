@@ -114,7 +114,7 @@ def benchmark(tmp_path, *args):
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "expected"), [
     ("detect", ["detect"]),
-    pytest.param("train", ["train"], marks=pytest.mark.longest),
+    pytest.param("train", ["train", "train, fed by the loader"], marks=pytest.mark.longest),
     pytest.param("memory", ["memory, Detection", "memory, Training"], marks=pytest.mark.longest),
 ])  # fmt: skip
 def test_command(tmp_path, command, expected):

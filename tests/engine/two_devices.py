@@ -45,7 +45,7 @@ def first_step(path):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Without it the weights after the step do not always agree: some of its gradients vary from run to run.
+        # Sums that several threads take otherwise differ in their last bits from run to run.
         tf.config.experimental.enable_op_determinism()
     two = MaskRCNN("training", with_devices(SampleAll, 2, 1), os.devnull)
     start = two.keras_model.get_weights()

@@ -117,6 +117,9 @@ def test_masks_are_shares_of_the_object(mini):
     own = [np.abs(rois[0] * SCALE + SHIFT - box).max(-1).argmin() for box in boxes[0, :3]]
     for row in own:
         assert (masks[0, row, 0] > 0.9).all() and (masks[0, row, 3] < 0.1).all()
+    layer = RoiTargetLayer(60, 1.0, (4, 4), STD_DEV, mini, binary_masks=True, seed=0)
+    rois, class_ids, _, binary = _targets(layer, inputs)
+    assert np.isin(binary, (0, 1)).all() and binary.any() and not binary[class_ids <= 0].any()
 
 
 def test_gradient_is_stopped():

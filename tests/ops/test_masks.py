@@ -38,13 +38,17 @@ def test_masks_too_large_to_index_are_refused():
         crop_masks(masks, None, None, (28, 28))
 
 
-def test_aligned_masks_like_torchvision(golden_torchvision):
-    """Mask targets of torchvision: the share of the object in each cell of a box."""
+def test_aligned_masks_like_torchvision_and_detectron2(golden_torchvision):
+    """Mask targets: the share of the object in each cell of a box."""
     case = np.load(golden_torchvision / "ops_masks_keypoints.npz")
     masks = case["project_masks"].transpose(1, 2, 0)[None].astype(bool)
     boxes = case["project_boxes"][None][..., [1, 0, 3, 2]]
     aligned = ops.convert_to_numpy(align_masks(masks, boxes, case["project_idx"][None], (28, 28)))
     np.testing.assert_allclose(aligned[0], case["projected_28"], atol=1e-5)
+    # Detectron2 moves pixel centres and rounds.
+    aligned = ops.convert_to_numpy(align_masks(masks, boxes, case["project_idx"][None], (28, 28), aligned=True))
+    expected = np.unpackbits(np.load(golden_torchvision / "d2_ops.npz")["mask_targets_28"]).reshape(14, 28, 28)
+    np.testing.assert_array_equal(aligned[0] >= 0.5, expected)
 
 
 def pasted(masks, boxes, image_hw):
