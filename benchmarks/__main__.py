@@ -50,13 +50,12 @@ def detect(args):
     with sides(lambda: Side("benchmarks.ours:Detection", settings(args), environment(args))) as (ours,):
         first = ours.time()
         (times,) = alternate([ours], args.repeats, warm_up=1)
-        found, peak = ours.call("found"), ours.peak_mib()
+        counts, peak = ours.call("counts"), ours.peak_mib()
         floor = ours.call("floor", args.repeats)
         (again,) = alternate([ours], args.repeats, warm_up=1)
         parts = _parts(ours, args.repeats)
-    notes = {
+    notes = counts | {
         "first detect, s": first,
-        "objects found": found,
         "billions of multiplications": floor["multiplications"],
         "billions a second at the floor": floor["rate"],
     }
@@ -70,29 +69,40 @@ def detect(args):
 
 
 def train(args):
-    """A training step of all layers, with its floor; then beside torchvision at equal widths.
+    """A training step of all layers, with its floor; beside torchvision at equal widths; fed by the loader.
 
-    The mask heads of the pair see different numbers of regions: torchvision adds the objects to its proposals.
+    torchvision adds the objects to its proposals, and so has its share of positives whatever the RPN proposes; in the
+    pair ours does too.
     """
     with sides(lambda: Side("benchmarks.ours:Training", settings(args), environment(args))) as (ours,):
         first = ours.time()
         (times,) = alternate([ours], args.repeats, warm_up=1)
-        peak = ours.peak_mib()
+        peak, counts = ours.peak_mib(), ours.call("counts")
         floor = ours.call("floor", args.repeats)
         (again,) = alternate([ours], args.repeats, warm_up=1)
         parts = _parts(ours, args.repeats)
     times += again
     parts["backward and update"] = statistics.median(times) - parts["forward"]
-    notes = {"first step, s": first, "billions of multiplications": floor["multiplications"] * 3}
+    notes = counts | {"first step, s": first, "billions of multiplications": floor["multiplications"] * 3}
     # The gradients of a product towards its input and its kernel are two products of the same size.
     rows = [_row("train", times, args, floor_s=3 * floor["seconds"], peak_mib=peak, parts=parts, notes=notes)]
     if peer_is_there(args):
         shared = settings(args) | {"objects": OBJECTS_OF_THE_PAIR}
         ours = {"POST_NMS_ROIS_TRAINING": TRAINING_PROPOSALS, "TRAIN_ROIS_PER_IMAGE": SAMPLED,
-                "ROI_POSITIVE_RATIO": POSITIVE, "rpn_channels": PAIRED_RPN_CHANNELS}  # fmt: skip
+                "ROI_POSITIVE_RATIO": POSITIVE, "rpn_channels": PAIRED_RPN_CHANNELS, "ROI_TARGETS": "fill"}  # fmt: skip
         peer = {"proposals": TRAINING_PROPOSALS, "rois": SAMPLED, "positives": POSITIVE}
         rows += _pair("train", "Training", shared | ours, shared | peer, args)
-    return rows
+    return [*rows, _feeding(args)]
+
+
+def _feeding(args):
+    """Steps fed by the loader, with the time that they wait for it."""
+    options = settings(args) | {"images": args.images, "annotations": args.annotations, "IMAGE_RESIZE_MODE": "square"}
+    options["image_size"] = (max(args.image_size),) * 2
+    with sides(lambda: Side("benchmarks.feeding:Feeding", options, environment(args))) as (side,):
+        seconds, waits = side.call("epoch", 1 + 4 * args.repeats)
+    notes = {"longest wait, s": max(waits), "share of the time waited": sum(waits) / sum(seconds)}
+    return _row("train, fed by the loader", seconds, args, notes=notes)
 
 
 def _parts(side, repeats):
@@ -110,8 +120,8 @@ def _pair(name, task, ours, peer, args):
         lambda: Side(f"benchmarks.torchvision_side:{task}", peer),
     ) as pair:
         times = alternate(pair, args.repeats)
-        notes = [{"objects found": side.call("found")} if task == "Detection" else {} for side in pair]
         peaks = [side.peak_mib() for side in pair]
+        notes = [side.call("counts") for side in pair]
     ratios = [a / b for a, b in zip(*times, strict=True)]
     notes[0]["ratio to torchvision"] = statistics.median(ratios)
     notes[0]["ratio to torchvision's best"] = min(times[0]) / min(times[1])
@@ -176,21 +186,22 @@ def memory(args):
 
 def growth(args):
     """Time against image area, batch, classes, proposals and objects."""
-    found = measure_growth(environment(args), args.repeats)
+    points = measure_growth(settings(args), environment(args), args.repeats)
     if args.figure:
-        draw_growth(found, args.figure)
+        draw_growth(points, args.figure)
     return [
-        _row(f"{name} {value}", [seconds], args) for name, points in found.items() for value, seconds in points
+        _row(f"{point.series} {point.value}", point.seconds, _changed(args, **point.settings)) for point in points
     ]
 
 
 def everything(args):
-    """All of the above, with ResNet-101 and the sizes that the documents quote."""
-    rows = data(args) + ops(args) + memory(args) + growth(args)
+    """All of the above, with ResNet-101 too, and detection and training at half of the image's sides."""
+    rows = data(args) + ops(args) + memory(args) + growth(_changed(args, backbone="resnet50", batch=1))
     for backbone in ("resnet50", "resnet101"):
-        rows += detect(_changed(args, backbone=backbone, image_size=(1024, 1024), batch=1))
-    rows += detect(_changed(args, backbone="resnet50", image_size=(512, 512), batch=1))
-    rows += train(_changed(args, backbone="resnet50", image_size=(512, 512), batch=2))
+        rows += detect(_changed(args, backbone=backbone, batch=1))
+    half = {"backbone": "resnet50", "image_size": tuple(max(64, side // 128 * 64) for side in args.image_size)}
+    rows += detect(_changed(args, **half, batch=1))
+    rows += train(_changed(args, **half, batch=2))
     return rows
 
 
@@ -226,8 +237,8 @@ def parse(argv=None):
     parser.add_argument("--backbone", choices=("resnet50", "resnet101"), default="resnet50")
     parser.add_argument("--repeats", type=int, default=5, help="counted times of each thing")
     parser.add_argument("--runs", type=int, default=1000, help="detections and steps of `memory`")
-    parser.add_argument("--images", help="`data`: folder of pictures; with --annotations")
-    parser.add_argument("--annotations", help="`data`: COCO's file for them; without, pictures are made")
+    parser.add_argument("--images", help="`data`, `train`: folder of pictures; with --annotations")
+    parser.add_argument("--annotations", help="`data`, `train`: COCO's file for them; without, pictures are made")
     parser.add_argument("--figure", help="`growth`: PNG file to draw")
     parser.add_argument("--no-peer", dest="peer", action="store_false", help="leave torchvision out")
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")

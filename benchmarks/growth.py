@@ -1,54 +1,83 @@
 """How time grows with what is asked for, and whether memory grows when it should not."""
 
 import gc
+import statistics
+from typing import NamedTuple
 
-from .sides import Side, sides
-
-# One thing is changed at a time, from this.
-BASE = {"precision": "float32", "image_size": (256, 256), "batch": 1, "backbone": "resnet50"}
-SERIES = {
-    "image area, pixels": [(side * side, "Detection", {"image_size": (side, side)}) for side in (256, 512, 768, 1024)],
-    "batch": [(batch, "Detection", {"batch": batch}) for batch in (1, 2, 4)],
-    "classes": [(count, "Detection", {"NUM_CLASSES": count}) for count in (2, 81, 1204)],
-    "proposals": [(count, "Detection", {"POST_NMS_ROIS_INFERENCE": count}) for count in (250, 500, 1000, 2000)],
-    "objects in training": [(count, "Training", {"objects": count}) for count in (1, 10, 100)],
-}
+from .sides import Side, alternate, sides
 
 
-def measure_growth(environment, repeats):
-    """Median times of every series.
+class Point(NamedTuple):
+    """One measured point of a series.
+
+    series: what was changed; value: to what; settings: of the side that was timed; seconds: the single times.
+    """
+
+    series: str
+    value: int
+    settings: dict
+    seconds: list
+
+    @property
+    def median_s(self):
+        return statistics.median(self.seconds)
+
+
+def plan(settings):
+    """What is timed: one thing is changed at a time, from `settings` with a quarter of the image's sides.
+
+    Args:
+        settings: `precision`, `image_size`, `batch` and `backbone`; the image size is the largest that is timed.
 
     Returns:
-        `{series: [(value, seconds), ...]}`.
+        a list of (series, value, task, settings).
     """
-    found = {}
-    for name, points in SERIES.items():
-        found[name] = []
-        for value, task, changed in points:
-            with sides(lambda t=task, c=changed: Side(f"benchmarks.ours:{t}", BASE | c, environment)) as (side,):
-                for _ in range(2):
-                    side.time()
-                times = sorted(side.time() for _ in range(repeats))
-                found[name].append((value, times[len(times) // 2]))
-                print(f"{name} {value}: {found[name][-1][1]:.3f} s")
-    return found
+    # Sides are multiples of 64; small ones coincide.
+    largest = settings["image_size"]
+    sizes = dict.fromkeys(tuple(max(64, side * n // 4 // 64 * 64) for side in largest) for n in (1, 2, 3, 4))
+    base = settings | {"image_size": next(iter(sizes))}
+    changes = [
+        *(("image area, pixels", size[0] * size[1], "Detection", {"image_size": size}) for size in sizes),
+        *(("batch", batch, "Detection", {"batch": batch}) for batch in (1, 2, 4)),
+        *(("classes", count, "Detection", {"NUM_CLASSES": count}) for count in (2, 81, 1204)),
+        *(("proposals", count, "Detection", {"POST_NMS_ROIS_INFERENCE": count}) for count in (250, 500, 1000, 2000)),
+        *(("objects in training", count, "Training", {"objects": count}) for count in (1, 10, 100)),
+    ]
+    return [(series, value, task, base | changed) for series, value, task, changed in changes]
 
 
-def draw_growth(found, path):
-    """Draws time against each value, with a line through the first point in proportion to it."""
+def measure_growth(settings, environment, repeats):
+    """A list of `Point`, in the order of `plan(settings)`; prints each."""
+    points = []
+    for series, value, task, changed in plan(settings):
+        with sides(lambda t=task, c=changed: Side(f"benchmarks.ours:{t}", c, environment)) as (side,):
+            (seconds,) = alternate([side], repeats)
+        points.append(Point(series, value, changed, seconds))
+        print(f"{series} {value}: {points[-1].median_s:.3f} s", flush=True)
+    return points
+
+
+def draw_growth(points, path):
+    """Draws each series' median times against its values as PNG, and the line from zero to the last of them.
+
+    Where times lie above the line, the last value costs less than in proportion.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(found), figsize=(3.2 * len(found), 3), constrained_layout=True)
-    for axis, (name, points) in zip(axes, found.items(), strict=True):
-        values, seconds = zip(*points, strict=True)
-        axis.plot(values, seconds, "o-")
-        axis.plot(values, [seconds[0] * value / values[0] for value in values], ":", color="grey")
-        axis.set(xlabel=name, ylim=(0, 1.15 * max(seconds)))
+    names = list(dict.fromkeys(point.series for point in points))
+    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3), layout="constrained")
+    for axis, name in zip(axes, names, strict=True):
+        values, seconds = zip(*((p.value, p.median_s) for p in points if p.series == name), strict=True)
+        axis.plot(values, seconds, "o-", label="measured")
+        axis.plot([0, values[-1]], [0, seconds[-1]], ":", color="grey", label="in proportion")
+        axis.set(xlabel=name, xlim=0, ylim=(0, 1.15 * max(seconds)))
+        axis.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter(sep=""))
     axes[0].set_ylabel("seconds")
-    figure.savefig(path, dpi=90)
+    axes[0].legend(loc="upper left")
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 

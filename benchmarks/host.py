@@ -40,15 +40,10 @@ class Host:
 
     def __init__(self, image_size, images=None, annotations=None):
         cv2.setNumThreads(1)
-        if images is None:
-            self._folder = tempfile.TemporaryDirectory()
-            images, annotations = make_coco(Path(self._folder.name))
         self.config = HostConfig()
         self.config.IMAGE_MIN_DIM = min(self.config.IMAGE_MIN_DIM, image_size)
         self.config.IMAGE_MAX_DIM = image_size
-        self.dataset = CocoDataset()
-        self.dataset.load_coco_json(annotations, images)
-        self.dataset.prepare()
+        self.dataset = coco_dataset(images, annotations)
         self._ids = itertools.cycle(self.dataset.image_ids)
         self._random = np.random.RandomState(0)
         rng = np.random.default_rng(0)
@@ -92,6 +87,18 @@ class Host:
 def flip_half(image, masks, rng=np.random):
     """Mirrors half of the images, as Matterport's COCO training."""
     return (image[:, ::-1], masks[:, ::-1]) if rng.randint(2) else (image, masks)
+
+
+def coco_dataset(images=None, annotations=None):
+    """The prepared data set of a folder of pictures and its file in COCO's format; without, of pictures made here."""
+    dataset = CocoDataset()
+    if images is None:
+        # Removed with the data set.
+        dataset.folder = tempfile.TemporaryDirectory()
+        images, annotations = make_coco(Path(dataset.folder.name))
+    dataset.load_coco_json(annotations, images)
+    dataset.prepare()
+    return dataset
 
 
 def make_coco(folder):

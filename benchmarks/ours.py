@@ -80,9 +80,9 @@ class Detection(Task):
     def run(self):
         self.results = self.model.detect(self.images)
 
-    def found(self):
-        """How many objects the last run found."""
-        return sum(len(result["class_ids"]) for result in self.results)
+    def counts(self):
+        """What the last run made, by name."""
+        return {"objects found": sum(len(result["class_ids"]) for result in self.results)}
 
     def inputs(self):
         """The arrays that the graph takes."""
@@ -160,6 +160,13 @@ class Training(Task):
     def run(self):
         loss = self.model.keras_model.train_on_batch(self.batch)
         return float(np.sum(loss))
+
+    def counts(self):
+        """Regions that the heads of a step see, of the whole batch; every step draws anew."""
+        keras_model = self.model.keras_model
+        rois, class_ids, *_ = keras_model.get_layer("proposal_targets").output
+        rois, class_ids = keras.Model(keras_model.inputs, [rois, class_ids]).predict_on_batch(self.batch)
+        return {"regions": int(rois.any(axis=-1).sum()), "positives": int((class_ids > 0).sum())}
 
     def part_names(self):
         """The parts that `run_part` runs."""

@@ -73,9 +73,9 @@ class Detection(Task):
             (result["masks"] > 0.5).cpu().numpy(), result["boxes"].cpu().numpy()
         self._wait()
 
-    def found(self):
-        """How many objects the last run found."""
-        return sum(len(result["labels"]) for result in self.results)
+    def counts(self):
+        """What the last run made, by name."""
+        return {"objects found": sum(len(result["labels"]) for result in self.results)}
 
 
 class Training(Task):
@@ -111,6 +111,18 @@ class Training(Task):
         self.optimizer.step()
         self._wait()
         return loss.item()
+
+    def counts(self):
+        """Regions that the heads of a step see, of the whole batch."""
+        heads, found = self.model.roi_heads, {}
+        with contextlib.ExitStack() as hooks:
+            for name, pool in (("regions", heads.box_roi_pool), ("positives", heads.mask_roi_pool)):
+                hook = pool.register_forward_pre_hook(
+                    lambda pool, inputs, name=name: found.update({name: sum(map(len, inputs[1]))})
+                )
+                hooks.callback(hook.remove)
+            self.run()
+        return found
 
 
 def _photograph(torch, height, width, seed):
