@@ -57,9 +57,7 @@ def nms(boxes, scores, iou_threshold, max_outputs):
 
 
 def crop_and_resize(features, boxes, levels, pool_shape):
-    """See `generic.crop_and_resize`. 3 times faster with its gradient for 7x7 cells, 5 times for 14x14, since
-    no level is copied: each one is cropped for the boxes that belong to it.
-    """
+    """See `generic.crop_and_resize`. Faster, since no level is copied: each one is cropped for its own boxes."""
 
     def crop(level, feature, boxes, image):
         return _crop(_native_dtype(feature), boxes, image, pool_shape)
