@@ -98,14 +98,14 @@ def sequence(*made, shape=(8, 8, 3)):
 
 
 class ArrayBatches(keras.utils.PyDataset):
-    """Arrays in batches of `size`, loaded by threads as a `DataGenerator` loads.
+    """Arrays in batches of `size`, in their order.
 
-    TensorFlow tunes its own loading in a thread for which garbage collection may have to wait a minute, once an
-    exception ended the training.
+    On TensorFlow by Keras' threads: TensorFlow tunes loading of its own in one for which garbage collection may have to
+    wait a minute, once an exception ended the training. On JAX Keras' threads begin with a later batch.
     """
 
     def __init__(self, x, y, size):
-        super().__init__(workers=2)
+        super().__init__(workers=2 if keras.backend.backend() == "tensorflow" else 1)
         self.x, self.y, self.size = x, y, size
 
     def __len__(self):
