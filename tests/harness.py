@@ -124,5 +124,30 @@ class SumModel(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         outputs = [ops.cast(output, "float32") for output in keras.tree.flatten(y_pred)]
         # The second sum gives every weight a gradient, 0, when the layer stops its own.
-        still = sum(0.0 * ops.convert_to_tensor(weight) for weight in self.trainable_variables)
+        still = sum(0.0 * ops.sum(ops.convert_to_tensor(weight)) for weight in self.trainable_variables)
         return sum(ops.sum(output) for output in outputs) + still
+
+
+def gradient_at(value, function):
+    """Gradient of the sum of `function(tensor)` at the float32 array `value`, as a training step on it has it."""
+    inputs = keras.Input((1,))
+    layer = _Learned(value, function)
+    model = SumModel(inputs, layer(inputs))
+    model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
+    model.train_on_batch(np.zeros((1, 1), "float32"))
+    return value - ops.convert_to_numpy(layer.value)
+
+
+class _Learned(keras.layers.Layer):
+    def __init__(self, value, function):
+        super().__init__()
+        self.initial, self.function = value, function
+
+    def build(self, input_shape):
+        self.value = self.add_weight(shape=self.initial.shape, initializer=lambda *_, **__: self.initial)
+
+    def call(self, inputs):
+        return self.function(ops.convert_to_tensor(self.value))
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(())

@@ -1,7 +1,8 @@
-"""How near the detectors are to torchvision's and Detectron2's: `python -m tests.parity_figures FOLDER`.
+"""How near the detectors are to torchvision's and Detectron2's: `python -m tests.parity_figures FOLDER [WORD]`.
 
-A row a case of the golden folder: the largest deviation of features and of the RPN's deltas in standard deviations, the
-shares of the peer's stable proposals and detections that are found, and the largest difference of a mask's probability.
+A row a case of the golden folder whose model has WORD in its name: the largest deviation of features and of the RPN's
+deltas in standard deviations, the shares of the peer's stable proposals and detections that are found, the largest
+difference of a mask's probability, and the share of keypoints within 0.01 pixels of the peer's, where boxes agree.
 """
 
 import sys
@@ -17,7 +18,7 @@ from tests.architectures import test_torchvision_inference as torchvision
 
 
 def figures(case, layers, images, values, classes, offset):
-    """One case's numbers."""
+    """One case's numbers but for the keypoints'."""
     backbone = pyramid = deltas = masks = float("nan")
     if f"{next(iter(layers))}/coords" in case:
         by_layer = {}
@@ -48,21 +49,28 @@ def figures(case, layers, images, values, classes, offset):
     return backbone, pyramid, deltas, min(proposals), min(detections), masks
 
 
-def main(folder):
+def main(folder, word=""):
     folder = Path(folder)
     print(f"keras {keras.__version__}, {keras.backend.backend()}")
-    print("| model | case | backbone | pyramid | deltas | proposals | detections | masks |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| model | case | backbone | pyramid | deltas | proposals | detections | masks | keypoints |")
+    print("|---|---|---|---|---|---|---|---|---|")
     names = [getattr(case, "values", [case])[0] for case in torchvision.CASES]
     for name, case in [*names, *detectron2.CASES]:
+        if word not in name:
+            continue
         with tempfile.TemporaryDirectory() as target:
             if name in detectron2.MODELS:
-                arrays, _, images, values = detectron2.run_case(folder, name, case, Path(target))
+                module, run = detectron2, detectron2.run_case(folder, name, case, Path(target))
+                arrays, _, images, values = run
                 row = figures(arrays, detectron2.LAYERS, images, values, "det_classes", 1)
             else:
-                run = torchvision.Run(folder, name, case, Path(target))
-                row = figures(run.case, run.layers, run.images, run.values, "det_labels", 0)
-        cells = ("" if np.isnan(value) else f"{value:.2g}" for value in row)
+                module, run = torchvision, torchvision.Run(folder, name, case, Path(target))
+                values = run.values
+                row = figures(run.case, run.layers, run.images, values, "det_labels", 0)
+        near = float("nan")
+        if "keypoint_logits" in values:
+            near = (module.keypoints_of_stable_detections(run)[0] <= 0.01).mean()
+        cells = ("" if np.isnan(value) else f"{value:.2g}" for value in (*row, near))
         print(f"| {name} | {case} | " + " | ".join(cells) + " |", flush=True)
         keras.backend.clear_session()
 

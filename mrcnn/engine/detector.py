@@ -20,7 +20,7 @@ from .host_memory import keep_freed_memory
 from .inference import batches_of_one_shape, mold_inputs
 from .inspection import Inspection
 from .tensorboard import TensorBoardScalars
-from .training import LAYER_CHOICES, check_trainable, compile_model, leaf_layers_with_weights, rate_text, set_trainable
+from .training import LAYER_CHOICES, compile_model, leaf_layers_with_weights, rate_text, set_trainable
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,6 @@ class Detector(Inspection, Export):
         if mode not in ("training", "inference"):
             raise ValueError(f'mode is {mode!r}; expected "training" or "inference".')
         config.validate(mode)
-        if mode == "training":
-            check_trainable(config)
         keep_freed_memory()
         self.mode = mode
         self.config = config

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from ..data.resize import EXACT_MODES
 from ..layers.mold import MODES, MoldImages
 from ..layers.unmold import UnmoldDetections
 from ..ops.backend import generic_kernels
 
 MASKS = ("image", "box")
-_MASK_OUTPUT = "mrcnn_mask"
 
 
 class Format(NamedTuple):
@@ -50,15 +50,15 @@ class Export:
 
         Its input is `images [B, H, W, channels]` uint8, one size a batch, any number of images. Its outputs have names:
         `boxes [B, D, 4]` int32 pixels of these images (y1, x1, y2, x2) (float32 if MASK_PASTE is not "box"),
-        `class_ids [B, D]` int32, `scores [B, D]` float32, best first, `masks` and `num_detections [B]` int32; rows
-        behind that number are zeros. D is DETECTION_MAX_INSTANCES.
+        `class_ids [B, D]` int32, `scores [B, D]` float32, best first, `num_detections [B]` int32 and, where the
+        detector finds them, `masks`; rows behind that number are zeros. D is DETECTION_MAX_INSTANCES.
 
         Args:
             path: where to; a folder for "tf_saved_model", else a file that ends in `.onnx`, `.tflite` ("litert") or
                 `.xml` ("openvino").
             format: "tf_saved_model", "onnx", "litert" or "openvino".
-            image_size: (height, width) of the images that will come, pixels; None for any, which the mode "pad32" of
-                IMAGE_RESIZE_MODE cannot do.
+            image_size: (height, width) of the images that will come, pixels; None for any, which the modes "pad32" and
+                "pad32_smooth" of IMAGE_RESIZE_MODE cannot do.
             masks: "image" gives `masks [B, D, H, W]` bool over the whole image; "box" `[B, D, M, M]` float32, the
                 probabilities over each box, for large images.
 
@@ -90,19 +90,23 @@ def export_graph(detector, image_size, paste):
         a `keras.Model`, see `Export.export`.
 
     Raises:
-        ValueError: the graph cannot do what the configuration asks, must know the images' size, or finds no masks.
+        ValueError: the graph cannot do what the configuration asks, must know the images' size, or finds keypoints.
     """
     config = detector.config
     if config.IMAGE_RESIZE_MODE not in MODES:
-        why = "cuts a piece out at random" if config.IMAGE_RESIZE_MODE == "crop" else "is done on the host"
-        raise ValueError(f"IMAGE_RESIZE_MODE is {config.IMAGE_RESIZE_MODE!r}, which {why}. Set one of {MODES}.")
-    if config.IMAGE_RESIZE_MODE == "pad32" and image_size is None:
+        raise ValueError(
+            f"IMAGE_RESIZE_MODE is {config.IMAGE_RESIZE_MODE!r}, which cuts a piece out at random. Set one of {MODES}."
+        )
+    if config.IMAGE_RESIZE_MODE in EXACT_MODES and image_size is None:
         raise ValueError(
             f"IMAGE_RESIZE_MODE is {config.IMAGE_RESIZE_MODE!r}, whose rounding must know the size of the images: pass "
             "image_size=(height, width)."
         )
-    if _MASK_OUTPUT not in {layer.name for layer in detector.keras_model.layers}:
-        raise ValueError(f"{type(detector).__name__} finds no masks; only a detector that does can be exported.")
+    if detector.learns_keypoints:
+        raise ValueError(
+            f"{type(detector).__name__} is not exported: its heat maps are enlarged on the host, each to the size of "
+            "its box. Only detectors of boxes and of masks are."
+        )
     shape = (*(image_size or (None, None)), config.IMAGE_CHANNEL_COUNT)
     images = keras.Input(shape, dtype="uint8", name="images")
     molded, image_meta = MoldImages(
@@ -116,8 +120,9 @@ def export_graph(detector, image_size, paste):
         name="mold_images",
     )(images)
     outputs = detector.keras_model([molded, image_meta])
+    masks = outputs[3:4] if "mrcnn_mask" in {layer.name for layer in detector.keras_model.layers} else []
     unmold = UnmoldDetections(paste, config.MASK_PASTE, name="unmold_detections")
-    found = unmold([outputs[0], outputs[3], image_meta, images])
+    found = unmold([outputs[0], image_meta, images, *masks])
     return keras.Model(images, found, name=detector.keras_model.name)
 
 

@@ -6,8 +6,6 @@ import re
 
 import keras
 
-from ..ops.backend import has_gradient
-
 logger = logging.getLogger(__name__)
 
 LAYER_CHOICES = {
@@ -17,20 +15,6 @@ LAYER_CHOICES = {
     "5+": r"(res5.*)|(bn5.*)|(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
     "all": ".*",
 }
-
-
-def check_trainable(config):
-    """Refuse what the running backend can detect with but not train.
-
-    Raises:
-        ValueError: adaptive RoIAlign where it has no gradient.
-    """
-    adaptive = config.ROI_ALIGN != "matterport" and config.ROI_SAMPLING_RATIO == 0
-    if adaptive and not has_gradient("adaptive_roi_align"):
-        raise ValueError(
-            f"ROI_SAMPLING_RATIO = 0 has no gradient on the backend {keras.backend.backend()}: set "
-            "ROI_SAMPLING_RATIO = 2 in the configuration to train there."
-        )
 
 
 def leaf_layers_with_weights(model):

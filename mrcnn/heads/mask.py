@@ -22,7 +22,8 @@ class MaskHead(layers.Layer):
 
     Call arguments:
         pooled: `[B, R, ph, pw, depth]` regions cut from the pyramid.
-        used: `[B, R]` bool, the regions that count; all of them by default. Others may cost nothing and be zeros.
+        used: `[B, R]` bool, the regions that count; all of them by default. Others may cost nothing and be zeros, and
+            statistics of a batch leave them out.
 
     Returns:
         `mask_logits [B, R, 2 * ph, 2 * pw, C]`, float32; a sigmoid gives each pixel's probability.
@@ -65,17 +66,22 @@ class MaskHead(layers.Layer):
     def call(self, pooled, used=None, training=None):
         rois, (height, width) = pooled.shape[1], pooled.shape[2:4]
         x = ops.reshape(pooled, (-1, *pooled.shape[2:]))
-        # Statistics of a batch are those of all its regions.
-        if used is None or (self.norm == "batch" and self.train_bn is not False):
+        used = None if used is None else ops.reshape(used, (-1,))
+        if used is None:
             x = self._masks(x, training)
+        elif self.norm == "batch" and self.train_bn is not False:
+            # The statistics of a batch are those of the regions that count; where none does, of all.
+            counted = used | ~ops.any(used)
+            counted = ops.broadcast_to(counted[:, None, None], (ops.shape(x)[0], height, width))
+            x = self._masks(x, training, mask=counted)
         else:
-            x = on_used_rows(lambda rows: self._masks(rows, training), x, ops.reshape(used, (-1,)))
+            x = on_used_rows(lambda rows: self._masks(rows, training), x, used)
         x = ops.reshape(x, (-1, rois, 2 * height, 2 * width, self.num_classes))
         return ops.cast(x, "float32")
 
-    def _masks(self, x, training):
+    def _masks(self, x, training, **counted):
         for conv, bn in zip(self.hidden[::2], self.hidden[1::2], strict=True):
-            x = ops.relu(bn(conv(x), training=training))
+            x = ops.relu(bn(conv(x), training=training, **counted))
         return self.mask(self.deconv(x))
 
     def compute_output_spec(self, pooled, used=None, training=None):

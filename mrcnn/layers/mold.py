@@ -3,10 +3,11 @@
 import keras
 from keras import ops
 
+from ..data.resize import EXACT_MODES
 from ..data.resize import plan_resize as plan_of_known_size
 from ..ops.resize import plan_resize, resize_and_pad, resize_exactly
 
-MODES = ("square", "pad64", "none", "pad32")
+MODES = ("square", "pad64", "none", *EXACT_MODES)
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -14,7 +15,8 @@ class MoldImages(keras.layers.Layer):
     """Scales and pads images, subtracts the mean pixel and writes down what was done: `mold_inputs` in the graph.
 
     Args:
-        mode: "square", "pad64", "none", or, for images of a known size, "pad32"; see `data.resize.resize_image`.
+        mode: "square", "pad64", "none", or, for images of a known size, "pad32" or "pad32_smooth"; see
+            `data.resize.resize_image`.
         min_dim, max_dim, min_scale: see there.
         mean_pixel: one number a channel, subtracted; pixel_std: likewise, what the difference is divided by.
         num_classes: C.
@@ -48,12 +50,12 @@ class MoldImages(keras.layers.Layer):
     def call(self, images):
         shape = ops.shape(images)
         size, padded, scale = self._plan(*shape[1:3])
-        exact = self.mode == "pad32"
+        exact = self.mode in EXACT_MODES
         start = (0, 0) if exact else tuple((outer - inner) // 2 for outer, inner in zip(padded, size, strict=True))
         if self.mode == "none":
             molded = ops.cast(images, "float32")
         elif exact:
-            molded = resize_exactly(images, size)
+            molded = resize_exactly(images, size, self.mode)
         else:
             molded = resize_and_pad(images, size, start, padded)
         window = [*start, start[0] + size[0], start[1] + size[1]]

@@ -21,14 +21,14 @@ class UnmoldDetections(keras.layers.Layer):
         mask_paste: how, a value of MASK_PASTE; with all but "box" boxes are not rounded.
 
     Call arguments:
-        inputs: `[detections [B, D, 6], masks [B, D, M, M, C], image_meta [B, 12 + C], images [B, H, W, channels]]`, of
-            the images only the shape is read.
+        inputs: `[detections [B, D, 6], image_meta [B, 12 + C], images [B, H, W, channels], masks [B, D, M, M, C]]`; of
+            the images only the shape is read, and a detector of boxes has no masks.
 
     Returns:
         a dict: `boxes [B, D, 4]` int32 pixels (y1, x1, y2, x2), float32 if `mask_paste` is not "box",
-        `class_ids [B, D]` int32, `scores [B, D]` float32, `masks`, either `[B, D, H, W]` bool or, not pasted,
-        `[B, D, M, M]` float32 probabilities over the box, and `num_detections [B]` int32. Boxes without area are
-        dropped; rows behind `num_detections` are zeros.
+        `class_ids [B, D]` int32, `scores [B, D]` float32, `num_detections [B]` int32, and `masks` where masks are
+        given, either `[B, D, H, W]` bool or, not pasted, `[B, D, M, M]` float32 probabilities over the box. Boxes
+        without area are dropped; rows behind `num_detections` are zeros.
     """
 
     def __init__(self, paste=True, mask_paste="box", **kwargs):
@@ -40,7 +40,7 @@ class UnmoldDetections(keras.layers.Layer):
         self.mask_paste = mask_paste
 
     def call(self, inputs):
-        detections, masks, image_meta, images = inputs
+        detections, image_meta, images, *masks = inputs
         if self.mask_paste == "box":
             boxes = ops.cast(ops.round(_original_boxes(detections[..., :4], image_meta)), "int32")
         else:
@@ -52,29 +52,32 @@ class UnmoldDetections(keras.layers.Layer):
         found = keys >= 0
         class_ids = ops.where(found, gather_rows(class_ids, order), 0)
         boxes = ops.where(found[..., None], gather_rows(boxes, order), ops.zeros((), boxes.dtype))
-        masks = gather_rows(masks, order)
-        masks = ops.where(found[..., None, None], _of_class(masks, class_ids), 0.0)
-        if self.paste:
-            masks = _PASTE[self.mask_paste](masks, boxes, ops.shape(images)[1:3])
-        return {
+        results = {
             "boxes": boxes,
             "class_ids": class_ids,
             "scores": ops.where(found, keys, 0.0),
-            "masks": masks,
             "num_detections": ops.sum(ops.cast(found, "int32"), axis=1),
         }
+        if masks:
+            masks = ops.where(found[..., None, None], _of_class(gather_rows(masks[0], order), class_ids), 0.0)
+            if self.paste:
+                masks = _PASTE[self.mask_paste](masks, boxes, ops.shape(images)[1:3])
+            results["masks"] = masks
+        return results
 
     def compute_output_spec(self, inputs):
-        detections, masks, _, images = inputs
+        detections, _, images, *masks = inputs
         batch, count = detections.shape[:2]
-        mask_spec = (images.shape[1:3], "bool") if self.paste else (masks.shape[2:4], "float32")
-        return {
+        results = {
             "boxes": keras.KerasTensor((batch, count, 4), "int32" if self.mask_paste == "box" else "float32"),
             "class_ids": keras.KerasTensor((batch, count), "int32"),
             "scores": keras.KerasTensor((batch, count), "float32"),
-            "masks": keras.KerasTensor((batch, count, *mask_spec[0]), mask_spec[1]),
             "num_detections": keras.KerasTensor((batch,), "int32"),
         }
+        if masks:
+            shape, dtype = (images.shape[1:3], "bool") if self.paste else (masks[0].shape[2:4], "float32")
+            results["masks"] = keras.KerasTensor((batch, count, *shape), dtype)
+        return results
 
     def get_config(self):
         return super().get_config() | {"paste": self.paste, "mask_paste": self.mask_paste}

@@ -3,6 +3,7 @@
 A matrix product does in every runtime the same, which their own resizing operations do not.
 """
 
+import numpy as np
 from keras import ops
 
 PAD_MULTIPLE = 64
@@ -84,17 +85,48 @@ def resize_and_pad(images, size, start, padded):
     return ops.transpose(ops.where(inside, scaled, 0.0), (0, 2, 3, 1))
 
 
-def resize_exactly(images, size):
-    """Scale images as `data.resize.resize_exactly` does in the mode "pad32".
+def smooth_weights(size, length):
+    """A bilinear resize from `length` to `size` cells, smoothed when shrinking, in the whole numbers that Pillow takes.
+
+    The triangle over each new cell reaches one source cell to either side, or one new cell where that is more. Its
+    weights are multiples of 2^-22.
+
+    Returns:
+        `(coarse, fine)`, each `[size, length]` float32: a weight is `(2^11 coarse + fine) / 2^22`.
+    """
+    scale = length / size
+    centres = (np.arange(size) + 0.5) * scale
+    weights = np.maximum(1.0 - np.abs(np.arange(length) + 0.5 - centres[:, None]) / max(scale, 1.0), 0.0)
+    weights = np.floor(weights / weights.sum(axis=1, keepdims=True) * 2**22 + 0.5)
+    return tuple(part.astype("float32") for part in np.divmod(weights, 2**11))
+
+
+def _smoothed(planes, size):
+    """The last axis of whole numbers, resized with `smooth_weights` and rounded; float32 holds every sum exactly."""
+    coarse, fine = (ops.matmul(planes, part.T) for part in smooth_weights(size, planes.shape[-1]))
+    return ops.floor((coarse + ops.floor(fine / 2**11) + 2**10) / 2**11)
+
+
+def resize_exactly(images, size, mode):
+    """Scale images as `data.resize.resize_exactly` does.
 
     Args:
         images: `[B, H, W, channels]` uint8, of a known size.
         size: `(height, width)`, integers.
+        mode: "pad32" or "pad32_smooth".
 
     Returns:
-        `[B, *size, channels]` float32, 0 to 255.
+        `[B, *size, channels]` float32, 0 to 255; whole numbers in the mode "pad32_smooth", which are Pillow's where it
+        resizes rows before columns, and else at most one grey level off.
     """
     planes = ops.transpose(ops.cast(images, "float32"), (0, 3, 1, 2))
-    sides = zip(size, images.shape[1:3], strict=True)
-    rows, columns = (linear_weights(0, side, length, side, repeat_edge=True)[0] for side, length in sides)
-    return ops.transpose(ops.matmul(rows, ops.matmul(planes, ops.transpose(columns))), (0, 2, 3, 1))
+    sides = list(zip(size, images.shape[1:3], strict=True))
+    if mode == "pad32":
+        rows, columns = (linear_weights(0, side, length, side, repeat_edge=True)[0] for side, length in sides)
+        scaled = ops.matmul(rows, ops.matmul(planes, ops.transpose(columns)))
+    else:
+        # Pillow keeps whole numbers between the two steps, and leaves out one that changes nothing.
+        scaled = planes
+        for side, length in reversed(sides):
+            scaled = ops.swapaxes(_smoothed(scaled, side) if side != length else scaled, 2, 3)
+    return ops.transpose(scaled, (0, 2, 3, 1))

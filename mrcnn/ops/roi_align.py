@@ -87,7 +87,7 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, sampling_ratio=2,
             scalar tensors.
         pool_shape: `(height, width)` of the result.
         sampling_ratio: samples a cell along each axis; 0 takes as many as a cell has pixels of the level, which
-            Detectron2's weights were trained with and not every backend can train with.
+            Detectron2's weights were trained with.
         aligned: whether pixel 0 has its centre at 0.5, as Detectron2 has it. False is the first RoIAlign, which
             torchvision's weights were trained with: the centre at 0, and boxes at least one cell high and wide.
 
@@ -247,3 +247,17 @@ def gather_taps(flat, base, width, y_taps, x_taps):
             row = row + x_weight[..., None, :, None] * cells
         total = total + y_weight[..., :, None, None] * row
     return ops.cast(total, flat.dtype)
+
+
+def spread_taps(pull, count, base, width, y_taps, x_taps):
+    """The other way round: what a gradient `pull [B, R, height, width, C]` of the result of `gather_taps` gives each of
+    the `count` cells, `[count, C]`, its dtype. The other arguments are those of `gather_taps`.
+    """
+    total = 0.0
+    for y, y_weight in y_taps:
+        row_start = (base[..., None] + y * width[..., None])[..., :, None]
+        for x, x_weight in x_taps:
+            shares = (y_weight[..., :, None] * x_weight[..., None, :])[..., None] * pull
+            cells = ops.reshape(row_start + x[..., None, :], (-1,))
+            total = total + ops.segment_sum(ops.reshape(shares, (-1, pull.shape[-1])), cells, count)
+    return total

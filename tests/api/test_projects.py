@@ -66,6 +66,7 @@ def is_drawn(path):
     return imread(path)[..., :3].std() > 5
 
 
+@pytest.mark.longest
 def test_kangaroo_pascal_voc(tmp_path, coco_weights):
     project = Project("kangaroo", tmp_path)
     os.link(coco_weights, tmp_path / "mask_rcnn_coco.h5")

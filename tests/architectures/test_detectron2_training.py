@@ -1,6 +1,5 @@
 """Detectron2's Mask and Keypoint R-CNN train as there: the same samples, targets, losses, gradients and first steps."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -10,13 +9,7 @@ from tests import golden_torchvision as peer
 from tests.architectures.test_detectron2_inference import KEYPOINT, MASK, MODELS
 from tests.golden_training import check_gradient_norms, check_losses, train
 
-pytestmark = [
-    pytest.mark.jax,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        keras.backend.backend() == "jax", reason="RoIAlign with as many samples as a box needs has no gradient on JAX"
-    ),
-]
+pytestmark = [pytest.mark.jax, pytest.mark.slow]
 SIZES, PADDED, SAMPLED = ((160, 224), (204, 160)), (224, 224), 64
 
 

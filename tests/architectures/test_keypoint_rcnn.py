@@ -108,6 +108,7 @@ def test_the_truth_has_an_average_precision_of_one(people, official):
     assert 0.05 < evaluate_detections(moved, dataset, verbose=0)["keypoint_ap"] < 0.9
 
 
+@pytest.mark.longest
 @pytest.mark.slow
 def test_keypoints_are_learned(tmp_path):
     """Three keypoints of rectangles: after some training most are found within two pixels, on unseen pictures."""

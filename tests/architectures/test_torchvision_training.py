@@ -17,8 +17,11 @@ pytestmark = [pytest.mark.jax, pytest.mark.slow]
 CASES = [
     ("maskrcnn_resnet50_fpn", "first"),
     pytest.param(("maskrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
+    pytest.param(("maskrcnn_resnet50_fpn_v2", "first"), marks=pytest.mark.longest),
     pytest.param(("maskrcnn_resnet50_fpn_v2", "all"), marks=pytest.mark.longest),
+    pytest.param(("maskrcnn_resnet50_fpn_v2", "all_bnlive"), marks=pytest.mark.longest),
     pytest.param(("fasterrcnn_resnet50_fpn", "first"), marks=pytest.mark.longest),
+    pytest.param(("fasterrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
     pytest.param(("keypointrcnn_resnet50_fpn", "first"), marks=pytest.mark.longest),
     pytest.param(("keypointrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
 ]
@@ -32,7 +35,8 @@ def config_of(config_class, numbers, scenario, case):
     config.USE_MINI_MASK, config.MAX_GT_INSTANCES = False, 6
     config.WEIGHT_DECAY, config.GRADIENT_CLIP_NORM = 0.0, None
     config.TRAIN_ROIS_PER_IMAGE = len(case["0/sampled_labels"])
-    if scenario == "all":
+    config.TRAIN_BN = scenario == "all_bnlive"
+    if scenario != "first":
         config.ROI_POSITIVE_RATIO = 1.0
         config.RPN_TRAIN_ANCHORS_PER_IMAGE = 2 * len(case["0/rpn_labels"])
     return config

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage.io import imread
 
 from benchmarks.exported import RUNTIMES
-from mrcnn import FasterRCNN, MaskRCNN
+from mrcnn import FasterRCNN, KeypointRCNN, MaskRCNN
 from mrcnn.configurations import TorchvisionMaskRCNN
 from mrcnn.engine.export import export_graph
 from tests.small import SIDE, SmallConfig
@@ -30,6 +30,12 @@ def plain_backbone(image, stage5=True, train_bn=None):
         x = layers.Conv2D(width, 3, 2, "same", activation="relu", kernel_initializer="he_normal")(x)
         features.append(x)
     return features
+
+
+# The others than the first take as long again, and are the same graph.
+FORMATS_IN_TURN = ["tf_saved_model"] + [
+    pytest.param(format, marks=pytest.mark.longest) for format in sorted(RUNTIMES.keys() - {"tf_saved_model"})
+]
 
 
 class ExportConfig(SmallConfig):
@@ -54,8 +60,9 @@ class AsInTorchvision(TorchvisionMaskRCNN, ExportConfig):
 
 
 class AsInDetectron2(AsInTorchvision):
-    """Detectron2's in its place, all but the resizing."""
+    """Detectron2's in its place."""
 
+    IMAGE_RESIZE_MODE = "pad32_smooth"
     ROI_ALIGN = "aligned"
     MASK_PASTE = "centers"
 
@@ -65,10 +72,10 @@ def detector(tmp_path_factory):
     return make_detector(ExportConfig, tmp_path_factory.mktemp("logs"))
 
 
-def make_detector(config_class, folder):
+def make_detector(config_class, folder, model_class=MaskRCNN):
     """Random weights under which photographs show something and a grey wall nothing."""
     keras.utils.set_random_seed(2)
-    model = MaskRCNN("inference", config_class(), folder)
+    model = model_class("inference", config_class(), folder)
     for weight in model.keras_model.weights:
         # Scores and mask values further apart than rounding can move them.
         if weight.path.endswith(("mrcnn_class_logits/kernel", "mrcnn_mask/kernel")):
@@ -170,19 +177,35 @@ def test_the_graph_that_is_exported(detector, photo, mode, tmp_path):
 @on_tensorflow
 @pytest.mark.slow
 @pytest.mark.parametrize("config_class", [AsInTorchvision, AsInDetectron2])
-def test_the_parts_of_torchvision_and_detectron2_are_exported(config_class, photo, tmp_path):
+@pytest.mark.parametrize("format", FORMATS_IN_TURN)
+def test_the_parts_of_torchvision_and_detectron2_are_exported(config_class, photo, tmp_path, format):
     model = make_detector(config_class, tmp_path)
     pair = np.stack([photo, photo[:, ::-1]])
-    path = tmp_path / RUNTIMES["tf_saved_model"][0]
-    model.export(path, image_size=photo.shape[:2])
-    find = RUNTIMES["tf_saved_model"][1](str(path))
+    path = tmp_path / RUNTIMES[format][0]
+    model.export(path, format=format, image_size=photo.shape[:2])
+    find = RUNTIMES[format][1](str(path))
     found = find(pair)
     assert found["num_detections"].min() >= 2 and found["boxes"].dtype == np.float32
     check_agreement(model, pair, found)
     assert find(wall(photo))["num_detections"].tolist() == [len(model.detect(list(wall(photo)))[0]["scores"])]
 
 
+@on_tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS_IN_TURN)
+def test_a_detector_of_boxes_is_exported(photo, tmp_path, format):
+    model = make_detector(ExportConfig, tmp_path, FasterRCNN)
+    pair = np.stack([photo, photo[:, ::-1]])
+    path = tmp_path / RUNTIMES[format][0]
+    model.export(path, format=format, image_size=photo.shape[:2])
+    found = RUNTIMES[format][1](str(path))(pair)
+    assert set(found) == {"boxes", "class_ids", "scores", "num_detections"}
+    assert found["num_detections"].min() >= 2
+    check_agreement(model, pair, found, pasted=False)
+
+
 # === Refusals ===
+
 
 @on_tensorflow
 @pytest.mark.parametrize(
@@ -207,7 +230,7 @@ def test_what_cannot_be_is_refused(detector, tmp_path, path, options, message):
     [
         ("IMAGE_RESIZE_MODE", "crop", "cuts a piece out at random. Set one of .*'square'"),
         ("IMAGE_RESIZE_MODE", "pad32", "must know the size of the images: pass image_size"),
-        ("IMAGE_RESIZE_MODE", "pad32_smooth", "is done on the host. Set one of .*'pad32'"),
+        ("IMAGE_RESIZE_MODE", "pad32_smooth", "must know the size of the images: pass image_size"),
     ],
 )
 def test_a_mode_that_does_not_fit_is_refused(detector, monkeypatch, tmp_path, setting, value, message):
@@ -217,9 +240,11 @@ def test_a_mode_that_does_not_fit_is_refused(detector, monkeypatch, tmp_path, se
 
 
 @on_tensorflow
-def test_a_detector_without_masks_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="FasterRCNN finds no masks"):
-        FasterRCNN("inference", ExportConfig(), tmp_path).export(tmp_path / "model")
+def test_a_detector_of_keypoints_is_refused(tmp_path):
+    config = ExportConfig()
+    config.NUM_KEYPOINTS = 5
+    with pytest.raises(ValueError, match="KeypointRCNN is not exported"):
+        KeypointRCNN("inference", config, tmp_path).export(tmp_path / "model")
 
 
 @on_tensorflow

@@ -99,7 +99,15 @@ def test_masks_of_used_regions_are_the_same_without_the_others(used, norm):
     np.testing.assert_allclose(found[used], expected[used], rtol=1e-4, atol=1e-5)
 
 
-def test_batch_statistics_are_those_of_all_regions():
+def test_batch_statistics_are_those_of_the_regions_that_count():
+    head = MaskHead(4, 8, norm="batch", train_bn=True)
+    used = np.array([[1, 0, 1], [0, 0, 1]], bool)
+    expected = ops.convert_to_numpy(head(POOLED[used][None]))[0]
+    found = ops.convert_to_numpy(head(POOLED, ops.convert_to_tensor(used)))[used]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_statistics_where_no_region_counts():
     head = MaskHead(4, 8, norm="batch", train_bn=True)
     expected = ops.convert_to_numpy(head(POOLED))
     found = ops.convert_to_numpy(head(POOLED, ops.zeros((2, 3), "bool")))

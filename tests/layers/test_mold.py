@@ -26,7 +26,13 @@ def configured(mode):
 
 @pytest.mark.parametrize(
     "mode, size",
-    [("square", (48, 80)), ("pad64", (100, 70)), ("none", (64, 128)), ("pad32", (90, 70))],
+    [
+        ("square", (48, 80)),
+        ("pad64", (100, 70)),
+        ("none", (64, 128)),
+        ("pad32", (90, 70)),
+        ("pad32_smooth", (150, 170)),
+    ],
 )
 class TestMoldImages:
     def test_contract(self, mode, size):
@@ -65,7 +71,7 @@ def found_in_the_graph(batch=2, count=6, classes=4):
     masks = generator.uniform(size=(batch, count, 8, 8, classes)).astype("float32")
     meta = np.zeros((batch, 12 + classes), "float32")
     meta[:, 1:12] = [40, 60, 3, 64, 64, 3, 11, 0, 53, 64, 1.07]
-    return [detections, masks, meta, np.zeros((batch, 40, 60, 3), "uint8")]
+    return [detections, meta, np.zeros((batch, 40, 60, 3), "uint8"), masks]
 
 
 WAYS = [(True, "box"), (False, "box"), (True, "padded"), (True, "centers")]
@@ -83,7 +89,7 @@ def test_unmold_like_the_host(paste, how):
     np.testing.assert_array_equal(found["num_detections"], [3, 5])
     for image, count in enumerate(found["num_detections"]):
         boxes, class_ids, scores, masks = unmold_detections(
-            inputs[0][image], inputs[1][image], (40, 60, 3), (64, 64, 3), (11, 0, 53, 64), how
+            inputs[0][image], inputs[3][image], (40, 60, 3), (64, 64, 3), (11, 0, 53, 64), how
         )
         assert found["boxes"].dtype == boxes.dtype
         np.testing.assert_allclose(found["boxes"][image, :count], boxes, atol=0 if how == "box" else 1e-4)
@@ -98,8 +104,19 @@ def test_unmold_like_the_host(paste, how):
 def test_unpasted_masks_are_those_of_the_class():
     inputs = found_in_the_graph()
     found = UnmoldDetections(False)(inputs)
-    expected = inputs[1][1, 1, :, :, int(inputs[0][1, 1, 4])]
+    expected = inputs[3][1, 1, :, :, int(inputs[0][1, 1, 4])]
     np.testing.assert_array_equal(ops.convert_to_numpy(found["masks"])[1, 1], expected)
+
+
+@pytest.mark.parametrize("how", ["box", "padded"])
+def test_a_detector_of_boxes(how):
+    inputs = found_in_the_graph()
+    without = UnmoldDetections(True, how)(inputs[:3])
+    found = UnmoldDetections(True, how)(inputs)
+    assert found.keys() - without.keys() == {"masks"}
+    for name, values in without.items():
+        np.testing.assert_array_equal(ops.convert_to_numpy(values), ops.convert_to_numpy(found[name]))
+    check_layer(UnmoldDetections(True, how), inputs[:3])
 
 
 def test_nothing_found():

@@ -58,8 +58,24 @@ def test_like_the_host_up_to_one_grey_level(height, width, mode):
 def test_exactly_like_the_host(height, width, scale):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
     size = round(scale * height), round(scale * width)
-    found = ops.convert_to_numpy(resize_exactly(image[None], size))[0]
+    found = ops.convert_to_numpy(resize_exactly(image[None], size, "pad32"))[0]
     assert np.abs(found - host.resize_exactly(image, size, "pad32")).max() < 0.05
+
+
+@pytest.mark.parametrize("height, width", [(48, 80), (200, 120), (64, 90), (31, 500)])
+@pytest.mark.parametrize("scale", [0.23, 0.8, 1.7])
+def test_smoothed_as_pillow_does_it(height, width, scale):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    size = round(scale * height), round(scale * width)
+    found = ops.convert_to_numpy(resize_exactly(image[None], size, "pad32_smooth"))[0]
+    np.testing.assert_array_equal(found, host.resize_exactly(image, size, "pad32_smooth"))
+
+
+def test_smoothed_in_another_order():
+    """Pillow 13 takes the columns of tall pictures first."""
+    image = np.random.default_rng(0).integers(0, 256, (500, 31, 3)).astype(np.uint8)
+    found = ops.convert_to_numpy(resize_exactly(image[None], (400, 25), "pad32_smooth"))[0]
+    assert np.abs(found - host.resize_exactly(image, (400, 25), "pad32_smooth")).max() <= 1
 
 
 def test_the_darkest_pixel_bounds_the_border():

@@ -7,6 +7,7 @@ from keras import ops
 
 from mrcnn.ops import roi_align as roi_ops
 from mrcnn.ops.backend import generic, generic_kernels
+from tests.harness import gradient_at
 from tests.oracle import roi_align as oracle
 
 pytestmark = pytest.mark.jax
@@ -150,54 +151,44 @@ def test_paper_levels_like_torchvision(golden_torchvision):
     np.testing.assert_array_equal(levels - levels.min(), case["levels"] - case["levels"].min())
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the gradient is taken with TensorFlow")
 @pytest.mark.parametrize("samples", [0, 2])
 @pytest.mark.parametrize("aligned", [True, False])
-def test_gradient_like_torchvisions(golden_torchvision, aligned, samples):
-    import tensorflow as tf
-
+def test_gradient_like_torchvisions(golden_torchvision, implementation, aligned, samples):
     case = np.load(golden_torchvision / "ops_roi_align.npz")
     kind = f"7_{'aligned' if aligned else 'legacy'}_sr{samples}"
     rois, stride = case["rois"], 1 / float(case["spatial_scale"])
-    features = tf.constant(case["x"].transpose(0, 2, 3, 1))
+    features = case["x"].transpose(0, 2, 3, 1)
     boxes = np.stack([rois[:, [2, 1, 4, 3]]] * 2)
+    levels = np.zeros(boxes.shape[:2], int)
     upstream = case["upstream"].transpose(0, 2, 3, 1)
     # Only a box of a picture itself pulls at it.
     pull = np.stack([upstream * (rois[:, 0] == image)[:, None, None, None] for image in range(2)])
-    with tf.GradientTape() as tape:
-        tape.watch(features)
-        levels = np.zeros(boxes.shape[:2], int)
-        pooled = roi_ops.roi_align([features], boxes, levels, (stride,), (7, 7), samples, aligned)
-        total = tf.reduce_sum(pooled * pull)
-    gradient = tape.gradient(total, features).numpy().transpose(0, 3, 1, 2)
-    np.testing.assert_allclose(gradient, case[f"{kind}_grad"], atol=1e-4)
+    gradient = gradient_at(
+        features,
+        lambda values: ops.sum(
+            pull * roi_ops.roi_align([values], boxes, levels, (stride,), (7, 7), samples, aligned)
+        ),
+    )
+    np.testing.assert_allclose(gradient.transpose(0, 3, 1, 2), case[f"{kind}_grad"], atol=1e-4)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the gradient is taken with TensorFlow")
 @pytest.mark.parametrize("cells", [1, 7])
 @pytest.mark.parametrize("kind", ["crop", "samples"])
 def test_gradient_of_boxes_upon_each_other(kind, cells):
     """Nothing is lost where many boxes pull at the same cells, and the generic kernel finds the same."""
-    import tensorflow as tf
-
     rng = np.random.default_rng(0)
-    features = tf.constant(rng.normal(size=(2, 64, 48, 64)).astype("float32"))
+    features = rng.normal(size=(2, 64, 48, 64)).astype("float32")
     boxes = np.sort(rng.uniform(-0.1, 1.1, (2, 300, 2, 2)), axis=2).reshape(2, 300, 4).astype("float32")
     pull = rng.normal(size=(2, 300, cells, cells, 64)).astype("float32")
     levels = np.zeros((2, 300), int)
 
-    def gradient():
-        with tf.GradientTape() as tape:
-            tape.watch(features)
-            if kind == "crop":
-                pooled = roi_ops.crop_and_resize([features], boxes, levels, (cells, cells))
-            else:
-                pooled = roi_ops.roi_align([features], boxes * 256, levels, (4,), (cells, cells))
-            total = tf.reduce_sum(pooled * pull)
-        return tf.convert_to_tensor(tape.gradient(total, features)).numpy()
+    def pulled(values):
+        if kind == "crop":
+            return ops.sum(pull * roi_ops.crop_and_resize([values], boxes, levels, (cells, cells)))
+        return ops.sum(pull * roi_ops.roi_align([values], boxes * 256, levels, (4,), (cells, cells)))
 
-    found = gradient()
-    np.testing.assert_array_equal(gradient(), found)
+    found = gradient_at(features, pulled)
+    np.testing.assert_array_equal(gradient_at(features, pulled), found)
     with generic_kernels():
-        expected = gradient()
+        expected = gradient_at(features, pulled)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()

@@ -34,11 +34,12 @@ def test_shapes_from_random_weights(tmp_path):
     assert (out / "losses.png").stat().st_size > 10_000 and (out / "detections.png").stat().st_size > 10_000
 
 
-COCO = ["--year", "2017", "--backbone", "light", "--image-size", "192", "--batch", "2", "--steps", "20"]
+COCO = ["--year", "2017", "--backbone", "light", "--image-size", "128", "--batch", "2", "--steps", "16"]
 
 
 def test_coco_trains_resumes_evaluates_and_detects(test_data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(coco.CocoConfig, "VALIDATION_STEPS", 2)
+    for setting, value in {"VALIDATION_STEPS": 2, "TRAIN_ROIS_PER_IMAGE": 40, "POST_NMS_ROIS_TRAINING": 200}.items():
+        monkeypatch.setattr(coco.CocoConfig, setting, value)
     data = [*COCO, "--dataset", str(test_data / "coco_mini"), "--logs", str(tmp_path / "logs")]
     coco.main(["train", *data, "--model", "none", "--epochs", "1", "--limit", "4", "--out", str(tmp_path / "one")])
     first = metrics(tmp_path / "one")["history"]["loss"]

@@ -51,11 +51,6 @@ def tries_out_batches():
     return getattr(_native_module(), "TRIES_OUT_BATCHES", False)
 
 
-def has_gradient(name):
-    """Whether a model with this kernel can be trained."""
-    return name not in getattr(_native_module(), "WITHOUT_GRADIENT", ())
-
-
 def supports_jit(*names):
     """Whether XLA can compile all these kernels; layers report it to Keras as `supports_jit`."""
     return not set(names) & set(getattr(_native_module(), "WITHOUT_XLA", ()))

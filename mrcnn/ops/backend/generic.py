@@ -13,6 +13,7 @@ from ..roi_align import (
     mean_taps,
     sample_counts,
     sample_positions,
+    spread_taps,
 )
 from ..sampling import gather_rows
 from ..sampling import top_k as stable_top_k
@@ -162,31 +163,48 @@ def roi_align(features, boxes_px, levels, strides, pool_shape, aligned, sampling
 
 def adaptive_roi_align(features, boxes_px, levels, strides, pool_shape, aligned):
     """See `ops.roi_align.roi_align`. A loop over the samples of a cell, as many as the largest box needs; boxes that
-    need fewer leave the rest out. Backends whose loops of unknown length have no gradient cannot train with it.
+    need fewer leave the rest out. Its gradient is the same loop: not every backend can turn one of unknown length.
     """
-    flat = flatten_levels(features)
     base, height, width = level_geometry(features, levels)
     boxes = _boxes_on_their_level(boxes_px, levels, strides, aligned)
     axes = []
     for axis, size in enumerate((height, width)):
         start, stop = boxes[..., axis], boxes[..., 2 + axis]
         axes.append((start, stop, sample_counts(start, stop, pool_shape[axis]), ops.cast(size, "float32") - 1.0))
-    (y1, y2, y_counts, y_last), (x1, x2, x_counts, x_last) = axes
-    rows, columns = (ops.cast(ops.max(counts), "int32") for counts in (y_counts, x_counts))
+    rows, columns = (ops.cast(ops.max(counts), "int32") for _, _, counts, _ in axes)
 
-    def add(number, total):
-        row, column = (ops.cast(part, "float32") for part in (number // columns, number % columns))
-        y = sample_positions(y1, y2, pool_shape[0], row, y_counts[..., None])
-        x = sample_positions(x1, x2, pool_shape[1], column, x_counts[..., None])
-        y_weight = ops.where(row < y_counts, 1.0 / y_counts, 0.0)[..., None]
-        x_weight = ops.where(column < x_counts, 1.0 / x_counts, 0.0)[..., None]
-        y_taps, x_taps = border_taps(y, y_last[..., None], y_weight), border_taps(x, x_last[..., None], x_weight)
-        return number + 1, total + ops.cast(gather_taps(flat, base, width, y_taps, x_taps), "float32")
+    def taps(number):
+        for sample, cells, (start, stop, counts, last) in zip(
+            (number // columns, number % columns), pool_shape, axes, strict=True
+        ):
+            sample = ops.cast(sample, "float32")
+            position = sample_positions(start, stop, cells, sample, counts[..., None])
+            weight = ops.where(sample < counts, 1.0 / counts, 0.0)[..., None]
+            yield border_taps(position, last[..., None], weight)
 
-    batch, count = ops.shape(boxes)[:2]
-    start = ops.convert_to_tensor(0, dtype="int32"), ops.zeros((batch, count, *pool_shape, flat.shape[-1]))
-    _, total = ops.while_loop(lambda number, _: number < rows * columns, add, start)
-    return ops.cast(total, flat.dtype)
+    def over_all_samples(add, zeros):
+        start = ops.convert_to_tensor(0, dtype="int32"), zeros
+        return ops.while_loop(
+            lambda number, _: number < rows * columns, lambda number, total: (number + 1, total + add(number)), start
+        )[1]
+
+    @ops.custom_gradient
+    def pool(flat):
+        def gradient(*args, upstream=None):
+            pull = ops.cast(args[0] if upstream is None else upstream, "float32")
+            spread = over_all_samples(
+                lambda number: spread_taps(pull, ops.shape(flat)[0], base, width, *taps(number)),
+                ops.zeros(ops.shape(flat), "float32"),
+            )
+            return ops.cast(spread, flat.dtype)
+
+        pooled = over_all_samples(
+            lambda number: ops.cast(gather_taps(flat, base, width, *taps(number)), "float32"),
+            ops.zeros((*ops.shape(base), *pool_shape, flat.shape[-1]), "float32"),
+        )
+        return ops.cast(pooled, flat.dtype), gradient
+
+    return pool(flatten_levels(features))
 
 
 def _boxes_on_their_level(boxes_px, levels, strides, aligned):

@@ -2,9 +2,6 @@
 
 import keras
 
-# Loops of a length that is not known before have none in JAX.
-WITHOUT_GRADIENT = ("adaptive_roi_align",)
-
 
 def sharing_devices():
     """See `generic.sharing_devices`."""
