@@ -81,6 +81,7 @@ def test_kangaroo_pascal_voc(tmp_path, coco_weights):
     assert is_drawn(tmp_path / "annotated.png") and is_drawn(tmp_path / "actual_and_predicted.png")
 
 
+@pytest.mark.longest
 def test_balloon_via_one_and_two(tmp_path, coco_weights):
     project = Project("balloon", tmp_path, "samples/balloon")
     os.link(coco_weights, tmp_path / "mask_rcnn_coco.h5")
