@@ -1,6 +1,7 @@
 """Normalisation layers of the backbones and heads."""
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable("mrcnn")
@@ -24,8 +25,29 @@ class BatchNorm(keras.layers.BatchNormalization):
             training = self.train_bn
         return super().call(inputs, training=training, mask=mask)
 
+    def _moments(self, inputs, mask):
+        """Mean and variance of each channel, over what `mask` (`[B, ...]`, all where None) lets count.
+
+        One axis after the other: TensorFlow adds up many rows of few channels in one float32 run, whose rounding
+        error grows with their number and is visible in the losses of a deep network.
+        """
+        if mask is None:
+            mean = _over_rows(ops.mean, inputs)
+            return mean, _over_rows(ops.mean, ops.square(inputs - mean))
+        counts = ops.broadcast_to(ops.cast(mask, "bool")[..., None], ops.shape(inputs))
+        number = ops.maximum(_over_rows(ops.sum, ops.cast(counts, inputs.dtype)), 1.0)
+        mean = _over_rows(ops.sum, ops.where(counts, inputs, 0.0)) / number
+        return mean, _over_rows(ops.sum, ops.where(counts, ops.square(inputs - mean), 0.0)) / number
+
     def get_config(self):
         return {**super().get_config(), "train_bn": self.train_bn}
+
+
+def _over_rows(reduce, values):
+    """`[..., C]` -> `[C]`."""
+    for _ in range(len(values.shape) - 1):
+        values = reduce(values, axis=-2)
+    return values
 
 
 def norm_layer(norm, train_bn, name, channels, epsilon=1e-3):
