@@ -176,14 +176,17 @@ def _native_dtype(feature):
 def _level_by_level(pool, features, boxes, levels):
     """`pool(level, feature, boxes [n, 4], image numbers [n])` for the boxes of each level, as `[B, R, ...]`."""
     batch, count = tf.shape(boxes)[0], tf.shape(boxes)[1]
-    image = tf.repeat(tf.range(batch), count)
-    boxes, levels = tf.reshape(boxes, (-1, 4)), tf.reshape(levels, (-1,))
+    every, levels = batch * count, tf.reshape(levels, (-1,))
+    # A level without boxes pools one that nobody asked for, behind all others: OpenVINO refuses to pool nothing.
+    boxes = tf.pad(tf.reshape(boxes, (-1, 4)), [[0, 1], [0, 0]])
+    image = tf.pad(tf.repeat(tf.range(batch), count), [[0, 1]])
     rows, pooled = [], []
     for level, feature in enumerate(features):
-        here = tf.reshape(tf.where(levels == level), (-1,))
-        rows.append(tf.cast(here, tf.int32))
+        here = tf.cast(tf.reshape(tf.where(levels == level), (-1,)), tf.int32)
+        here = tf.concat([here, tf.fill([tf.cast(tf.size(here) == 0, tf.int32)], every)], axis=0)
+        rows.append(here)
         pooled.append(tf.cast(pool(level, feature, tf.gather(boxes, here), tf.gather(image, here)), feature.dtype))
-    together = tf.dynamic_stitch(rows, pooled)
+    together = tf.dynamic_stitch(rows, pooled)[:every]
     return tf.reshape(together, (batch, count, *pooled[0].shape[1:]))
 
 
