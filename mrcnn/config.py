@@ -17,7 +17,7 @@ _WARNED = set()
 class Config:
     """Settings of a model, its training and its detection.
 
-    Sizes are pixels, thresholds are fractions in [0, 1], boxes (y1, x1, y2, x2). Four values
+    Sizes are pixels, thresholds are fractions in [0, 1], boxes (y1, x1, y2, x2). Three values
     are computed from others, once here and again when one they come from is assigned:
     `BATCH_SIZE`, `IMAGE_SHAPE`, `IMAGE_META_SIZE`. Assigning one of them directly wins.
     """
@@ -29,6 +29,7 @@ class Config:
     # A batch is the product of these two. Training shares it among up to GPU_COUNT devices.
     GPU_COUNT = 1
     IMAGES_PER_GPU = 2
+    # Fractions are rounded up.
     STEPS_PER_EPOCH = 1000
     VALIDATION_STEPS = 50
     # Threads that load images; 0 and 1 load in the training thread.
@@ -49,11 +50,11 @@ class Config:
     # Of the pyramid: "batch", "group" or "none"; of the box and mask heads the same, or None for NORM.
     FPN_NORM = "none"
     HEAD_NORM = None
-    # What batch normalisation adds to the variance.
+    # What batch normalisation adds to the variance; networks of keras.applications and callables have their own.
     NORM_EPSILON = 1e-3
     # False: convolutions of pyramid and heads have no bias where a normalisation follows.
     CONV_BIAS = True
-    # None: batch norm in its normal mode. False: frozen. True: always in training mode.
+    # None: batch norm in its normal mode. False: frozen. True: always in training mode, in frozen layers too.
     TRAIN_BN = False
 
     # --- Classes ------------------------------------------------------------------------
@@ -165,6 +166,7 @@ class Config:
     OPTIMIZER = "sgd"
     LEARNING_RATE = 0.001
     LEARNING_MOMENTUM = 0.9
+    # Of "adamw" in each step; else of the mean of each weight's squares, in the loss.
     WEIGHT_DECAY = 0.0001
     # Largest norm of one weight's gradient; None does not clip.
     GRADIENT_CLIP_NORM = 5.0
@@ -193,7 +195,8 @@ class Config:
         if assigned is None:
             return
         if name in _DERIVED:
-            assigned.add(name)
+            # A set of its own: a copy of a configuration begins with the same one.
+            assigned = self.__dict__["_assigned"] = assigned | {name}
         for derived, (sources, _) in _DERIVED.items():
             if name in sources and derived not in assigned:
                 _derive(self, derived)

@@ -70,9 +70,9 @@ _WHOLE = {
 }
 
 # None stands for one pass over all images; a validation of 0 steps still runs one.
+_STEPS = ("STEPS_PER_EPOCH", "VALIDATION_STEPS")
+
 _WHOLE_OR_NONE = {
-    "STEPS_PER_EPOCH": 1,
-    "VALIDATION_STEPS": 0,
     "IMAGE_MIN_DIM": 0,
     "RPN_CHANNELS": 1,
     "PRE_NMS_LIMIT_TRAINING": 1,
@@ -139,6 +139,10 @@ def _simple_rules(settings):
     for name, lowest in _WHOLE_OR_NONE.items():
         if getattr(settings, name) is not None and not _is_whole(getattr(settings, name), lowest):
             yield _line(settings, name, f"must be a whole number, {lowest} or more, or None.")
+    for name in _STEPS:
+        value = getattr(settings, name)
+        if value is not None and not (_is_number(value, 0, None) and (value > 0 or name == "VALIDATION_STEPS")):
+            yield _line(settings, name, "must be a number of steps, or None for one pass over the images.")
     for name, (lowest, highest) in _NUMBERS.items():
         if not _is_number(getattr(settings, name), lowest, highest):
             until = "or more" if highest is None else f"to {highest}"
@@ -212,9 +216,11 @@ def _pixels(settings, mode):
 
 def _pyramid(settings, mode):
     strides = _numbers_of(settings.BACKBONE_STRIDES)
-    if strides is None or strides.size < 1 or (strides < 1).any() or (np.diff(strides) <= 0).any():
-        yield _line(settings, "BACKBONE_STRIDES", "must be growing numbers of pixels, one for each level.")
+    if strides is None or strides.size != 5 or strides[0] < 1 or (strides[1:] != 2 * strides[:-1]).any():
+        yield _line(settings, "BACKBONE_STRIDES", "must be five numbers of pixels, for P2 to P6, each twice the last.")
         return
+    if not callable(settings.BACKBONE) and strides[0] != 4:
+        yield _line(settings, "BACKBONE_STRIDES", "must be [4, 8, 16, 32, 64] where BACKBONE is no callable.")
     scales = _numbers_of(settings.RPN_ANCHOR_SCALES)
     if scales is None or scales.size != strides.size or (scales <= 0).any():
         yield _line(

@@ -104,7 +104,7 @@ def test_real_world_values_are_sound():
     config = Sound()
     config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM = 480, 256
     config.LOSS_WEIGHTS = {"mrcnn_mask_loss": 2}
-    config.VALIDATION_STEPS = 0
+    config.STEPS_PER_EPOCH, config.VALIDATION_STEPS = 12.5, 0
     config.IMAGE_MIN_SCALE = 2.0
     config.DETECTION_MIN_CONFIDENCE = 0
     config.TRAIN_BN = None
@@ -122,7 +122,8 @@ BROKEN = [
     ("IMAGES_PER_GPU", 0, "whole number, 1 or more"),
     ("GPU_COUNT", True, "whole number"),
     ("IMAGES_PER_GPU", "two", "whole number"),
-    ("STEPS_PER_EPOCH", 12.5, "whole number"),
+    ("STEPS_PER_EPOCH", 0, "number of steps"),
+    ("VALIDATION_STEPS", "all", "number of steps"),
     ("WORKERS", -1, "whole number, 0 or more"),
     ("IMAGE_MAX_DIM", 1000, "Image size must be dividable by 2 at least 6 times"),
     ("IMAGE_MAX_DIM", None, "whole number"),
@@ -133,7 +134,9 @@ BROKEN = [
     ("RPN_ANCHOR_SCALES", (32, 64), "5 numbers"),
     ("RPN_ANCHOR_SCALES", (32, 64, 128, 256, -1), "above 0"),
     ("RPN_ANCHOR_RATIOS", [], "one or more"),
-    ("BACKBONE_STRIDES", [4, 4, 8, 16, 32], "growing"),
+    ("BACKBONE_STRIDES", [4, 4, 8, 16, 32], "twice the last"),
+    ("BACKBONE_STRIDES", [4, 8, 16, 32], "five numbers"),
+    ("BACKBONE_STRIDES", [8, 16, 32, 64, 128], "no callable"),
     ("BACKBONE", 50, "backbone"),
     ("COMPUTE_BACKBONE_SHAPE", 3, "function"),
     ("NORM", "layer", "'batch', 'group'"),
@@ -279,3 +282,11 @@ def test_to_dict_holds_all_values():
     assert values["NUM_CLASSES"] == 4 and values["BATCH_SIZE"] == 2
     assert list(values) == sorted(values)
     assert not any(callable(value) for value in values.values())
+
+
+def test_a_copy_keeps_its_own_account_of_what_was_assigned():
+    config = Sound()
+    twin = copy.copy(config)
+    twin.BATCH_SIZE = 1
+    config.IMAGES_PER_GPU = twin.IMAGES_PER_GPU = 4
+    assert (config.BATCH_SIZE, twin.BATCH_SIZE) == (4 * config.GPU_COUNT, 1)

@@ -21,6 +21,7 @@ from .parts import (
     box_loss_options,
     detection_layer,
     proposal_layer,
+    require_own_proposals,
     roi_align,
     roi_target_layer,
     stage_one_parts,
@@ -52,6 +53,7 @@ def stage_one(parts, config, proposal_count, pre_nms_limit):
 
 def training_graph(parts, config):
     """Image and ground truth in, four loss vectors out."""
+    require_own_proposals(config)
     gt_class_ids = keras.Input((config.MAX_GT_INSTANCES,), dtype="int32", name="input_gt_class_ids")
     gt_boxes_px = keras.Input((config.MAX_GT_INSTANCES, 4), name="input_gt_boxes")
     # Batches bring masks, out of which a Dataset's boxes are made; nothing here is computed from them.

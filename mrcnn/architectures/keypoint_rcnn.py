@@ -25,6 +25,7 @@ from .parts import (
     box_loss_options,
     detection_layer,
     keypoint_head,
+    require_own_proposals,
     roi_align,
     roi_target_layer,
     stage_one_parts,
@@ -40,6 +41,7 @@ def build_parts(config):
 
 def training_graph(parts, config):
     """Image and ground truth in, five loss vectors out."""
+    require_own_proposals(config)
     objects = config.MAX_GT_INSTANCES
     gt_class_ids = keras.Input((objects,), dtype="int32", name="input_gt_class_ids")
     gt_boxes_px = keras.Input((objects, 4), name="input_gt_boxes")

@@ -1,4 +1,4 @@
-"""Mask R-CNN (He et al. 2017) on a feature pyramid (Lin et al. 2017): the whole graph.
+"""Mask R-CNN (He et al. 2017) on a feature pyramid (Lin et al. 2017): Faster R-CNN with a mask head.
 
 Shapes: B batch, A anchors, P proposals, R sampled regions, N positive slots among them, G ground-truth slots,
 D detections, C classes, S sampled anchors. Boxes are (y1, x1, y2, x2), normalised unless the name ends in `_px`.
@@ -16,39 +16,13 @@ from ..engine.loss_model import LossModel
 from ..layers.anchor_target import AnchorTargetLayer
 from ..layers.boxes import NormBoxes
 from ..losses.layers import BoxLoss, ClassLoss, MaskLoss, RPNBoxLoss, RPNClassLoss
-from .parts import (
-    box_head,
-    box_loss_options,
-    detection_layer,
-    mask_head,
-    proposal_layer,
-    roi_align,
-    roi_target_layer,
-    stage_one_parts,
-)
+from .faster_rcnn import classify, stage_one
+from .parts import box_head, box_loss_options, detection_layer, mask_head, roi_align, roi_target_layer, stage_one_parts
 
 
 def build_parts(config):
     """Every layer with weights, made once, with the image and the backbone's features they start from."""
     return SimpleNamespace(**stage_one_parts(config), box_head=box_head(config), mask_head=mask_head(config))
-
-
-def stage_one(parts, config, proposal_count, pre_nms_limit):
-    """Where could objects be? The pyramid, what the RPN says of every anchor, and the proposals."""
-    pyramid = parts.fpn(parts.features)                                      # P2..P6, each [B, h, w, depth]
-    anchors_px = parts.anchors(parts.image)                                  # [A, 4]
-    anchors = NormBoxes(name="anchors_normalised")([anchors_px, parts.image])
-    by_level = [parts.rpn_head(level) for level in pyramid]
-    names = ("rpn_class_logits", "rpn_class", "rpn_bbox")
-    rpn_logits, rpn_probs, rpn_deltas = (                                    # [B, A, 2] [B, A, 2] [B, A, 4]
-        layers.Concatenate(axis=1, name=name, dtype="float32")(list(outputs))
-        for name, outputs in zip(names, zip(*by_level, strict=True), strict=True)
-    )
-    level_logits = [logits for logits, _, _ in by_level]
-    proposals = proposal_layer(config, proposal_count, pre_nms_limit)(       # [B, P, 4]
-        [rpn_probs, rpn_deltas, anchors, anchors_px, parts.image_meta, *level_logits]
-    )
-    return pyramid, anchors_px, rpn_logits, rpn_probs, rpn_deltas, proposals
 
 
 def training_graph(parts, config):
@@ -68,12 +42,11 @@ def training_graph(parts, config):
     )([anchors_px, gt_class_ids, gt_boxes_px])
 
     # === Stage 2: what is in them, and which pixels? ===
-    normalise = NormBoxes(name="gt_boxes_normalised")
     if not config.USE_RPN_ROIS:
         rois_px = keras.Input((config.POST_NMS_ROIS_TRAINING, 4), name="input_roi")
         inputs.append(rois_px)
         proposals = NormBoxes(name="rois_normalised")([rois_px, parts.image])
-    gt_boxes = normalise([gt_boxes_px, parts.image])
+    gt_boxes = NormBoxes(name="gt_boxes_normalised")([gt_boxes_px, parts.image])
     rois, class_ids, target_deltas, target_masks = roi_target_layer(config)(  # [B, R, 4] [B, R] [B, R, 4] [B, N, M, M]
         [proposals, gt_class_ids, gt_boxes, gt_masks, gt_boxes_px, parts.image_meta]
     )
@@ -113,16 +86,6 @@ def inference_graph(parts, config):
     masks = layers.Activation("sigmoid", name="mrcnn_mask", dtype="float32")(mask_logits)
     outputs = [detections, probs, deltas, masks, proposals, rpn_probs, rpn_deltas]
     return InferenceModel([parts.image, parts.image_meta], outputs, name="mask_rcnn")
-
-
-def classify(parts, config, rois, pyramid):
-    """Class logits, class probabilities and box refinements of each region."""
-    pooled = roi_align(config, config.POOL_SIZE, "roi_align_classifier")(    # [B, R, 7, 7, depth]
-        [rois, parts.image_meta, *pyramid[:4]]
-    )
-    logits, deltas = parts.box_head(pooled)
-    probs = layers.Softmax(name="mrcnn_class", dtype="float32")(logits)
-    return logits, probs, layers.Identity(name="mrcnn_bbox", dtype="float32")(deltas)
 
 
 def segment(parts, config, rois, used, pyramid):

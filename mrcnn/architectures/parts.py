@@ -28,7 +28,9 @@ def stage_one_parts(config):
     return {
         "image": image,
         "image_meta": keras.Input((config.IMAGE_META_SIZE,), name="input_image_meta"),
-        "features": backbone_graph(image, config.BACKBONE, config.MEAN_PIXEL, **_norm(config, config.NORM)),
+        "features": backbone_graph(
+            image, config.BACKBONE, config.MEAN_PIXEL, config.PIXEL_STD, **_norm(config, config.NORM)
+        ),
         "fpn": FPN(
             config.TOP_DOWN_PYRAMID_SIZE, _has_bias(config, config.FPN_NORM), **_norm(config, config.FPN_NORM)
         ),
@@ -51,12 +53,17 @@ def stage_one_parts(config):
     }
 
 
+def require_own_proposals(config):
+    """For graphs that take no regions from outside. Raises ValueError where USE_RPN_ROIS asks for it."""
+    if not config.USE_RPN_ROIS:
+        raise ValueError("USE_RPN_ROIS = False: only MaskRCNN trains on given regions. Set it to True.")
+
+
 def proposal_layer(config, count, pre_nms_limit):
     """Picks `count` proposals out of the `pre_nms_limit` best anchors."""
     numbers = count, config.RPN_NMS_THRESHOLD, pre_nms_limit, config.RPN_BBOX_STD_DEV
-    if config.PROPOSALS == "per_level":
-        return LevelProposalLayer(*numbers, config.BBOX_LOG_LIMIT, name="ROI")
-    return ProposalLayer(*numbers, name="ROI")
+    layer = LevelProposalLayer if config.PROPOSALS == "per_level" else ProposalLayer
+    return layer(*numbers, config.BBOX_LOG_LIMIT, name="ROI")
 
 
 def roi_target_layer(config):
@@ -127,9 +134,8 @@ def detection_layer(config):
         config.DETECTION_NMS_THRESHOLD,
         config.BBOX_STD_DEV,
     )
-    if config.DETECTIONS == "per_class":
-        return ClassDetectionLayer(*numbers, config.BBOX_LOG_LIMIT, name="mrcnn_detection")
-    return DetectionLayer(*numbers, name="mrcnn_detection")
+    layer = ClassDetectionLayer if config.DETECTIONS == "per_class" else DetectionLayer
+    return layer(*numbers, config.BBOX_LOG_LIMIT, name="mrcnn_detection")
 
 
 def _norm(config, norm):

@@ -1,6 +1,7 @@
 """Any classification network of `keras.applications` as a backbone."""
 
 import keras
+import numpy as np
 
 from ..layers.batch_norm import BatchNorm, norm_layer
 
@@ -19,13 +20,13 @@ def find_application(name):
     return None
 
 
-def application_graph(input_image, name, mean_pixel, train_bn=True, norm="batch"):
+def application_graph(input_image, name, mean_pixel, pixel_std=1.0, train_bn=True, norm="batch"):
     """The last feature map of each stride of a `keras.applications` network.
 
     Args:
-        input_image: `[B, H, W, channels]` molded image (pixel values minus `mean_pixel`).
+        input_image: `[B, H, W, channels]` molded image, `(pixel values - mean_pixel) / pixel_std`.
         name: a constructor of `keras.applications`, in any case, for example `"MobileNetV2"`.
-        mean_pixel: what was subtracted; added again before the network's own preprocessing.
+        mean_pixel, pixel_std: one number, or one a channel; undone before the network's own preprocessing.
         train_bn: see `layers.batch_norm.BatchNorm`.
         norm: `"batch"` or `"group"`; with `"group"` every batch normalisation is replaced.
 
@@ -47,7 +48,7 @@ def application_graph(input_image, name, mean_pixel, train_bn=True, norm="batch"
     network = _with_own_norm(network, (None, None, channels), train_bn, norm)
     outputs = [network.get_layer(layer_name).output for layer_name in taps]
     backbone = keras.Model(network.input, outputs, name=f"backbone_{network.name}")
-    return backbone(_preprocess(input_image, constructor, mean_pixel, channels))
+    return backbone(_preprocess(input_image, constructor, mean_pixel, pixel_std))
 
 
 def _last_layers_by_stride(network, name):
@@ -80,9 +81,10 @@ def _with_own_norm(network, input_shape, train_bn, norm):
     return keras.models.clone_model(network, input_tensors=inputs, clone_function=clone)
 
 
-def _preprocess(input_image, constructor, mean_pixel, channels):
-    if channels != 3:
+def _preprocess(input_image, constructor, mean_pixel, pixel_std):
+    if input_image.shape[-1] != 3:
         return input_image
-    pixels = keras.layers.Rescaling(1.0, offset=[float(v) for v in mean_pixel])(input_image)
+    scale, offset = ([float(value) for value in np.broadcast_to(numbers, 3)] for numbers in (pixel_std, mean_pixel))
+    pixels = keras.layers.Rescaling(scale, offset)(input_image)
     module = __import__(constructor.__module__, fromlist=["preprocess_input"])
     return module.preprocess_input(pixels)

@@ -6,7 +6,7 @@ from .resnet import BLOCKS_IN_STAGE_4, resnet_graph
 from .torch_resnet import ARCHITECTURES, torch_resnet_graph
 
 
-def backbone_graph(input_image, backbone, mean_pixel, train_bn=False, norm="batch", epsilon=1e-3):
+def backbone_graph(input_image, backbone, mean_pixel, pixel_std=1.0, train_bn=False, norm="batch", epsilon=1e-3):
     """The four feature maps that a pyramid is built on.
 
     Args:
@@ -14,10 +14,11 @@ def backbone_graph(input_image, backbone, mean_pixel, train_bn=False, norm="batc
         backbone: `"resnet50"`, `"resnet101"`, `"light"`, a key of `torch_resnet.ARCHITECTURES`, the name of a
             network in `keras.applications`, or a callable `(input_image, stage5=True, train_bn=...)` that returns
             `[C1, C2, C3, C4, C5]`.
-        mean_pixel: what molding subtracted, one value a channel.
+        mean_pixel, pixel_std: what molding subtracted, and divided by.
         train_bn: see `layers.batch_norm.BatchNorm`.
         norm: `"batch"` or `"group"`; a callable backbone chooses for itself.
-        epsilon: what the batch normalisations of `torch_resnet` add to the variance.
+        epsilon: what batch normalisations add to the variance; a callable backbone and networks of
+            `keras.applications` have their own.
 
     Returns:
         `[C2, C3, C4, C5]` at strides 4, 8, 16 and 32.
@@ -33,11 +34,11 @@ def backbone_graph(input_image, backbone, mean_pixel, train_bn=False, norm="batc
                 "expected [C1, C2, C3, C4, C5] (C1 may be None)."
             )
     elif backbone in BLOCKS_IN_STAGE_4:
-        features = resnet_graph(input_image, backbone, stage5=True, train_bn=train_bn, norm=norm)
+        features = resnet_graph(input_image, backbone, stage5=True, train_bn=train_bn, norm=norm, epsilon=epsilon)
     elif backbone in ARCHITECTURES:
         features = torch_resnet_graph(input_image, backbone, train_bn=train_bn, norm=norm, epsilon=epsilon)
     elif backbone == "light":
-        features = light_graph(input_image, train_bn=train_bn, norm=norm)
+        features = light_graph(input_image, train_bn=train_bn, norm=norm, epsilon=epsilon)
     else:
-        features = application_graph(input_image, backbone, mean_pixel, train_bn=train_bn, norm=norm)
+        features = application_graph(input_image, backbone, mean_pixel, pixel_std, train_bn=train_bn, norm=norm)
     return list(features[1:])

@@ -8,7 +8,7 @@ from .image_meta import mold_padded
 from .load import chosen_instances, load_sample
 from .random_rois import build_detection_targets, generate_random_rois
 from .report import image_label
-from .resize import EXACT_MODES
+from .resize import EXACT_MODES, LEAST_MULTIPLE, PAD_MULTIPLE, check_sides
 
 # Images that may fail one after the other before training stops.
 MAX_FAILURES = 5
@@ -54,13 +54,8 @@ def load_item(
     image, meta, class_ids, boxes, masks, keypoints = load_sample(
         dataset, config, image_id, augment, augmentation, config.USE_MINI_MASK, rng, with_keypoints
     )
-    multiple = 32 if config.IMAGE_RESIZE_MODE in EXACT_MODES else 64
-    if image.shape[0] % multiple or image.shape[1] % multiple:
-        raise ValueError(
-            f"{image_label(dataset, image_id)} is {image.shape[0]} x {image.shape[1]} pixels after resizing. "
-            "Image size must be dividable by 2 at least 6 times: make both sides multiples of 64, or set "
-            'IMAGE_RESIZE_MODE = "square" or "pad64".'
-        )
+    multiple = LEAST_MULTIPLE if config.IMAGE_RESIZE_MODE in EXACT_MODES else PAD_MULTIPLE
+    check_sides(image.shape, multiple, image_label(dataset, image_id))
     if not (class_ids > 0).any() and not config.KEEP_EMPTY_IMAGES:
         return None
     rois = targets = None

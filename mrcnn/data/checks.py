@@ -75,7 +75,9 @@ def checked_masks(dataset, config, image_id, image_shape):
 def checked_objects(dataset, config, image_id, image_shape, with_keypoints=False):
     """`checked_masks`, and float32 [N, NUM_KEYPOINTS, (y, x, visibility)] of the same objects or None."""
     masks, class_ids = all_masks(dataset, config, image_id, image_shape)
-    keypoints = _keypoints(dataset, config, image_id, len(class_ids)) if with_keypoints else None
+    keypoints = None
+    if with_keypoints:
+        keypoints = checked_keypoints(dataset, image_id, (len(class_ids), config.NUM_KEYPOINTS, 3))
     keep = _is_object(dataset, image_id, masks, class_ids)
     if keep.all():
         return masks, class_ids, keypoints
@@ -158,10 +160,14 @@ def _masks(masks, class_ids, image_shape, label):
     return np.ascontiguousarray(masks if masks.dtype == bool else masks != 0)
 
 
-def _keypoints(dataset, config, image_id, count):
+def checked_keypoints(dataset, image_id, expected):
+    """float32 `expected` = (objects, keypoints, 3): what `load_keypoints` returned.
+
+    Raises:
+        DataError: they are of another shape, or not (y, x, visibility).
+    """
     keypoints = np.asarray(dataset.load_keypoints(image_id), np.float32)
-    expected = (count, config.NUM_KEYPOINTS, 3)
-    if keypoints.size == 0 and not count:
+    if keypoints.size == 0 and not expected[0]:
         return np.zeros(expected, np.float32)
     label = image_label(dataset, image_id)
     if keypoints.shape != expected:

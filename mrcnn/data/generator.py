@@ -1,5 +1,6 @@
 """Batches for training and validation, loaded by threads."""
 
+import math
 import threading
 
 import keras
@@ -76,9 +77,9 @@ class DataGenerator(keras.utils.PyDataset):
         with_keypoints=False,
     ):
         check_dataset(dataset, config, with_keypoints)
-        if steps is not None and steps < 1:
+        if steps is not None and steps <= 0:
             raise ValueError(
-                f"steps = {steps}; an epoch needs 1 batch or more (STEPS_PER_EPOCH, VALIDATION_STEPS)."
+                f"steps = {steps}; an epoch needs a batch or more (STEPS_PER_EPOCH, VALIDATION_STEPS)."
             )
         super().__init__(workers=config.WORKERS, use_multiprocessing=False, max_queue_size=10)
         self.dataset = dataset
@@ -92,7 +93,7 @@ class DataGenerator(keras.utils.PyDataset):
         self.image_ids = np.copy(dataset.image_ids)
         self.batch_size = config.BATCH_SIZE
         self.seed = int(np.random.randint(2**31 - 1)) if seed is None else int(seed)
-        self.steps = None if steps is None else int(steps)
+        self.steps = None if steps is None else math.ceil(steps)
         self.epoch = 0
         self._lock = threading.Lock()
         self._orders = {}

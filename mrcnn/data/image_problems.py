@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from .checks import DataError, all_masks, checked_image, have_pixels
+from .checks import DataError, all_masks, checked_image, checked_keypoints, have_pixels
 from .image_header import read_header
 from .load import active_class_ids
 from .report import image_label
@@ -40,6 +40,10 @@ def look_at_image(dataset, config, image_id):
     if loaded:
         masks, class_ids = loaded
         problems += _in_objects(label, masks, class_ids)
+        if dataset.keypoint_names:
+            expected = (len(class_ids), len(dataset.keypoint_names), 3)
+            _, problem = _attempt(checked_keypoints, (dataset, image_id, expected), label, "keypoints unreadable")
+            problems += [problem] if problem else []
     problems += _in_orientation(dataset.image_info[image_id], label, image.shape)
     problems += _beyond_borders(dataset.annotated_boxes(image_id), label, image.shape)
     return problems, class_ids

@@ -82,8 +82,10 @@ def build_detection_targets(rpn_rois, gt_class_ids, gt_boxes, gt_masks, config, 
     deltas = box_refinement(rois[:count], gt_boxes[assigned[:count]]) / np.asarray(config.BBOX_STD_DEV)
     bboxes[np.arange(count), class_ids[:count]] = deltas
     masks = np.zeros((len(keep), *config.MASK_SHAPE, config.NUM_CLASSES), dtype=np.float32)
+    # Mini masks know nothing of the image's size; what lies beyond all regions and objects is not looked at.
+    extent = np.ceil(np.concatenate([rois, gt_boxes]).max(axis=0)[2:]).astype(int)
     for row in range(count):
-        whole = _whole_mask(gt_boxes, gt_masks, assigned[row], config)
+        whole = _whole_mask(gt_boxes, gt_masks, assigned[row], extent, config)
         y1, x1, y2, x2 = rois[row].astype(np.int32)
         masks[row, :, :, class_ids[row]] = bilinear(whole[y1:y2, x1:x2], tuple(config.MASK_SHAPE))
     return rois, class_ids, bboxes, masks
@@ -110,9 +112,9 @@ def _at_most(positions, count, rng):
     return rng.choice(positions, count, replace=False) if len(positions) > count else positions
 
 
-def _whole_mask(gt_boxes, gt_masks, index, config):
-    """bool [H, W] of one object, in the image's size."""
+def _whole_mask(gt_boxes, gt_masks, index, extent, config):
+    """bool [H, W] of one object, at least as large as `extent`."""
     if not config.USE_MINI_MASK:
         return gt_masks[:, :, index]
     one = slice(index, index + 1)
-    return expand_mask(gt_boxes[one], gt_masks[:, :, one], config.IMAGE_SHAPE)[:, :, 0]
+    return expand_mask(gt_boxes[one], gt_masks[:, :, one], extent)[:, :, 0]

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 PAD_MULTIPLE = 64
+# C5 has a 32nd of an image's sides, and must be whole.
+LEAST_MULTIPLE = 32
 # Sides are resized and padded as other programs do it.
 EXACT_MODES = ("pad32", "pad32_smooth")
 
@@ -33,6 +35,25 @@ class ResizePlan(NamedTuple):
     padding: list
     crop: tuple
     exact: str | None = None
+
+
+def check_sides(shape, multiple, label):
+    """Whether a pyramid can halve both sides of an image until its last level.
+
+    Args:
+        shape: `(H, W, ...)` after resizing.
+        multiple: what both must be multiples of.
+        label: what the error calls the image.
+
+    Raises:
+        ValueError: a side is no multiple.
+    """
+    if shape[0] % multiple or shape[1] % multiple:
+        raise ValueError(
+            f"{label} is {shape[0]} x {shape[1]} pixels after resizing. Image size must be dividable by 2 at least "
+            f"{multiple.bit_length() - 1} times: make both sides multiples of {multiple}, or set IMAGE_RESIZE_MODE = "
+            '"square" or "pad64".'
+        )
 
 
 def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):

@@ -73,7 +73,7 @@ class Detector(Inspection, Export):
 
         Args:
             filepath: path of the file. Where it is a checkpoint of a run, training goes on from its epoch, unless
-                the classes change.
+                `class_names` changes the classes.
             by_name: accepted for Matterport's sake; weights are always matched by name.
             exclude: names of layers to leave as they are.
             class_names: this model's classes in order, `["BG", ...]` (`dataset.class_names`). The heads keep, by

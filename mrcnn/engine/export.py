@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from ..data.resize import EXACT_MODES
+from ..data.resize import EXACT_MODES, LEAST_MULTIPLE, check_sides
 from ..layers.mold import MODES, MoldImages
 from ..layers.unmold import UnmoldDetections
 from ..ops.backend import generic_kernels
@@ -21,19 +21,20 @@ class Format(NamedTuple):
 
     suffix: how the file's name ends, empty for a folder; packages: modules that Keras' exporter imports, by the names
     that pip installs them under; any_size: whether one file takes images of any size; native: whether the runtime knows
-    the operations of the TensorFlow kernels.
+    the operations of the TensorFlow kernels; least_keras: first version of Keras that writes it.
     """
 
     suffix: str
     packages: tuple = ()
     any_size: bool = True
     native: bool = True
+    least_keras: tuple = (3, 12)
 
 
 FORMATS = {
     "tf_saved_model": Format(""),
     "onnx": Format(".onnx", ("tf2onnx", "onnx")),
-    "litert": Format(".tflite", any_size=False, native=False),
+    "litert": Format(".tflite", any_size=False, native=False, least_keras=(3, 13)),
     "openvino": Format(".xml", ("openvino",)),
 }
 REFUSED = {
@@ -102,6 +103,8 @@ def export_graph(detector, image_size, paste):
             f"IMAGE_RESIZE_MODE is {config.IMAGE_RESIZE_MODE!r}, whose rounding must know the size of the images: pass "
             "image_size=(height, width)."
         )
+    if config.IMAGE_RESIZE_MODE == "none" and image_size is not None:
+        check_sides(image_size, LEAST_MULTIPLE, "image_size")
     if detector.learns_keypoints:
         raise ValueError(
             f"{type(detector).__name__} is not exported: its heat maps are enlarged on the host, each to the size of "
@@ -139,6 +142,12 @@ def _checked_format(path, format, image_size):
         raise ValueError(
             f"Exporting runs on TensorFlow, and the backend is {keras.backend.backend()}. The weights are the same: "
             "save them, and load and export them in a process with KERAS_BACKEND=tensorflow."
+        )
+    if tuple(map(int, keras.__version__.split(".")[:2])) < known.least_keras:
+        needed = ".".join(map(str, known.least_keras))
+        raise ImportError(
+            f"Keras {keras.__version__} cannot write format {format!r}: pip install 'keras>={needed}', which wants "
+            "Python 3.11 or later."
         )
     if image_size is None and not known.any_size:
         raise ValueError(f"A file of format {format!r} takes one size of images: pass image_size=(height, width).")

@@ -7,7 +7,7 @@ from ..data.checks import with_channels
 from ..data.image_meta import compose_image_meta, mold_padded
 from ..data.mask_paste import paste_centers, paste_padded
 from ..data.masks import unmold_masks
-from ..data.resize import resize_image
+from ..data.resize import LEAST_MULTIPLE, check_sides, resize_image
 
 
 def mold_inputs(images, config):
@@ -22,7 +22,8 @@ def mold_inputs(images, config):
         `(y1, x1, y2, x2)` of the image inside its padding, pixels.
 
     Raises:
-        ValueError: an image that is not 2-D or 3-D, is empty, or has channels that cannot become the configuration's.
+        ValueError: an image that is not 2-D or 3-D, is empty, has channels that cannot become the configuration's, or
+            sides that a pyramid cannot halve, in mode "none".
     """
     molded, metas, windows = [], [], []
     for index, image in enumerate(images):
@@ -34,6 +35,7 @@ def mold_inputs(images, config):
             min_scale=config.IMAGE_MIN_SCALE,
             mode=config.IMAGE_RESIZE_MODE,
         )
+        check_sides(resized.shape, LEAST_MULTIPLE, f"images[{index}]")
         no_classes = np.zeros([config.NUM_CLASSES], dtype=np.int32)
         metas.append(compose_image_meta(0, image.shape, resized.shape, window, scale, no_classes))
         molded.append(mold_padded(resized, window, config))

@@ -51,9 +51,14 @@ class NamedModel(keras.Model):
         else:
             raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
 
-    def load_weights(self, filepath, by_name=True, exclude=None, **_):
-        """Loads weights by layer name, see `engine.weights.load_weights`; `by_name` is always on."""
-        return weights.load_weights(self, filepath, exclude=exclude)
+    def load_weights(
+        self, filepath, by_name=True, skip_mismatch=False, exclude=None, class_names=None, file_class_names=None
+    ):
+        """Loads weights by layer name, see `engine.weights.load_weights`.
+
+        `by_name` is always on, and `skip_mismatch` never: what does not fit raises, with the `exclude` that helps.
+        """
+        return weights.load_weights(self, filepath, exclude, class_names, file_class_names)
 
 
 @keras.saving.register_keras_serializable("mrcnn")

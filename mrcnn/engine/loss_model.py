@@ -6,6 +6,9 @@ from keras import ops
 from .checkpoints import optimizer_variables
 from .keras_model import NamedModel
 
+# Names of the scales and shifts of normalisation layers.
+NOT_DECAYED = ("gamma", "beta")
+
 
 class MeanOverBatch(keras.losses.Loss):
     """Mean of a `[B]` vector of losses.
@@ -22,8 +25,8 @@ class MeanOverBatch(keras.losses.Loss):
 class LossModel(NamedModel):
     """Trains a functional graph whose outputs are `[B]` vectors named after their losses.
 
-    The total is the weighted sum of the outputs' means plus weight decay; each loss is tracked under the name of the
-    layer that made it, in training (`rpn_class_loss`) and in validation (`val_rpn_class_loss`).
+    The total is the weighted sum of the outputs' means plus weight decay; each loss is tracked, times its weight, under
+    the name of the layer that made it, in training (`rpn_class_loss`) and in validation (`val_rpn_class_loss`).
     """
 
     def __init__(self, *args, **kwargs):
@@ -51,8 +54,9 @@ class LossModel(NamedModel):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         total = 0.0
         for name, values in zip(self.loss_names, y_pred, strict=True):
+            values = self.loss_weights.get(name, 1.0) * values
             self._trackers[name].update_state(values)
-            total += self.loss_weights.get(name, 1.0) * self._reduce(ops.zeros_like(values), values)
+            total += self._reduce(ops.zeros_like(values), values)
         if self.weight_decay:
             decay = [self._decay(v) for v in self.trainable_variables if _decays(v)]
             total += self._reduce(ops.zeros((1,)), ops.reshape(sum(decay), (1,))) if decay else 0.0
@@ -71,4 +75,4 @@ class LossModel(NamedModel):
 
 def _decays(variable):
     """Every weight but the scales and shifts of normalisation layers."""
-    return variable.path.rsplit("/", 1)[-1] not in ("gamma", "beta")
+    return variable.path.rsplit("/", 1)[-1] not in NOT_DECAYED

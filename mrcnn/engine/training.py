@@ -6,6 +6,8 @@ import re
 
 import keras
 
+from .loss_model import NOT_DECAYED
+
 logger = logging.getLogger(__name__)
 
 LAYER_CHOICES = {
@@ -78,12 +80,18 @@ def compile_model(model, config, learning_rate, momentum=None):
     shares = 1 if strategy is None else strategy.num_replicas_in_sync
     clip_norm = config.GRADIENT_CLIP_NORM
     options = {"learning_rate": learning_rate, "clipnorm": clip_norm / shares if clip_norm else None}
+    decay = config.WEIGHT_DECAY
     if config.OPTIMIZER == "sgd":
         momentum = config.LEARNING_MOMENTUM if momentum is None else momentum
         optimizer = keras.optimizers.SGD(momentum=momentum, **options)
+    elif config.OPTIMIZER == "adam":
+        optimizer = keras.optimizers.Adam(**options)
     else:
-        optimizer = keras.optimizers.get({"class_name": config.OPTIMIZER, "config": options})
-    model.set_losses(config.LOSS_WEIGHTS, config.WEIGHT_DECAY)
+        # Its decay is a part of the step and not of the loss (Loshchilov & Hutter 2019).
+        optimizer = keras.optimizers.AdamW(weight_decay=decay, **options)
+        optimizer.exclude_from_weight_decay(var_names=[f"^{name}$" for name in NOT_DECAYED])
+        decay = 0.0
+    model.set_losses(config.LOSS_WEIGHTS, decay)
     model.compile(optimizer=optimizer)
 
 

@@ -6,13 +6,14 @@ from .coco import evaluate
 
 
 class MeanAPCallback(keras.callbacks.Callback):
-    """Runs COCO's evaluation during training and adds `val_mAP` (mask AP) and `val_mAP50` to the logs.
+    """Runs COCO's evaluation during training and adds `val_mAP` and `val_mAP50` to the logs: AP of masks, or of boxes
+    where the detector makes no masks.
 
     Callbacks that come later in the list (EarlyStopping, ModelCheckpoint, TensorBoard, History) see both
     values. Epochs that are skipped leave both out of the logs.
 
     Args:
-        model: MaskRCNN, in training or inference mode; in training mode its weights are read through
+        model: a detector, in training or inference mode; in training mode its weights are read through
             `inference_twin()`.
         dataset: prepared validation Dataset.
         limit: number of images to evaluate, the first ones; None means all.
@@ -36,5 +37,6 @@ class MeanAPCallback(keras.callbacks.Callback):
             return
         values = evaluate(self.detector, self.dataset, limit=self.limit, verbose=self.verbose)
         if logs is not None:
-            logs["val_mAP"] = values["mask_ap"]
-            logs["val_mAP50"] = values["mask_ap50"]
+            kind = "mask" if "mask_ap" in values else "box"
+            logs["val_mAP"] = values[f"{kind}_ap"]
+            logs["val_mAP50"] = values[f"{kind}_ap50"]

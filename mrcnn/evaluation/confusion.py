@@ -123,6 +123,8 @@ def _confusion_of(results, dataset, iou_threshold, score_threshold, overlap):
         raise ValueError(f'overlap is {overlap!r}; expected "mask" or "box"')
     matrix = np.zeros([dataset.num_classes, dataset.num_classes], dtype=np.int64)
     for image_id, result in results:
+        if overlap == "mask" and "masks" not in result:
+            raise ValueError('The detector makes no masks; pass overlap="box".')
         masks, class_ids = load_objects(dataset, image_id)
         try:
             matrix += confusion_matrix(

@@ -13,7 +13,8 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     Args:
         train_bn: `False` always normalises with the moving statistics, `None` follows Keras (batch statistics
-            while training), `True` uses batch statistics even at inference.
+            while training and not frozen), `True` always uses batch statistics, at inference and where the layer is
+            frozen too; then its moving statistics stay.
     """
 
     def __init__(self, train_bn=False, **kwargs):
@@ -23,6 +24,11 @@ class BatchNorm(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if self.train_bn is not None:
             training = self.train_bn
+        if self.train_bn and not self.trainable:
+            values = ops.cast(inputs, "float32")
+            moments = self._moments(values, mask)
+            values = ops.batch_normalization(values, *moments, -1, self.beta, self.gamma, self.epsilon)
+            return ops.cast(values, self.compute_dtype)
         return super().call(inputs, training=training, mask=mask)
 
     def _moments(self, inputs, mask):

@@ -21,6 +21,7 @@ class DetectionLayer(keras.layers.Layer):
         min_confidence: detections with a lower score are dropped.
         nms_threshold: boxes that overlap a better one of their class by more than this IoU are dropped.
         bbox_std_dev: standard deviations the deltas are multiplied by.
+        log_limit: highest log dh and log dw, or None.
 
     Call arguments:
         inputs: `[rois [B, R, 4], probs [B, R, C], deltas [B, R, C, 4], image_meta [B, 12 + C]]`, rois
@@ -32,7 +33,13 @@ class DetectionLayer(keras.layers.Layer):
     """
 
     def __init__(
-        self, max_instances, min_confidence, nms_threshold, bbox_std_dev=(0.1, 0.1, 0.2, 0.2), **kwargs
+        self,
+        max_instances,
+        min_confidence,
+        nms_threshold,
+        bbox_std_dev=(0.1, 0.1, 0.2, 0.2),
+        log_limit=None,
+        **kwargs,
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
@@ -40,6 +47,7 @@ class DetectionLayer(keras.layers.Layer):
         self.min_confidence = float(min_confidence or 0.0)
         self.nms_threshold = float(nms_threshold)
         self.bbox_std_dev = tuple(float(value) for value in bbox_std_dev)
+        self.log_limit = log_limit
         self.supports_jit = supports_jit("grouped_nms", "top_k")
 
     def call(self, inputs):
@@ -52,8 +60,8 @@ class DetectionLayer(keras.layers.Layer):
         rois, probs, deltas, window = (ops.stop_gradient(ops.cast(tensor, "float32")) for tensor in tensors)
         class_ids = argmax(probs)
         scores = ops.max(probs, axis=-1)
-        boxes = apply_deltas(rois, _of_class(deltas, class_ids) * ops.array(self.bbox_std_dev, "float32"))
-        boxes = clip_boxes(boxes, window)
+        deltas = _of_class(deltas, class_ids) * ops.array(self.bbox_std_dev, "float32")
+        boxes = clip_boxes(apply_deltas(rois, deltas, self.log_limit), window)
         eligible = (class_ids > 0) & (scores >= self.min_confidence)
         picked, valid = non_max_suppression(
             boxes, ops.where(eligible, scores, -1.0), self.nms_threshold, self.max_instances, class_ids
@@ -71,6 +79,7 @@ class DetectionLayer(keras.layers.Layer):
             "min_confidence": self.min_confidence,
             "nms_threshold": self.nms_threshold,
             "bbox_std_dev": self.bbox_std_dev,
+            "log_limit": self.log_limit,
         }
 
 

@@ -18,6 +18,7 @@ class ProposalLayer(keras.layers.Layer):
         nms_threshold: boxes that overlap a better one by more than this IoU are dropped.
         pre_nms_limit: number of anchors, by score, that are looked at.
         bbox_std_dev: standard deviations the deltas are multiplied by.
+        log_limit: highest log dh and log dw, or None.
 
     Call arguments:
         inputs: `[rpn_probs [B, A, 2], rpn_deltas [B, A, 4], anchors [A, 4]]`, probabilities of background and
@@ -29,7 +30,13 @@ class ProposalLayer(keras.layers.Layer):
     """
 
     def __init__(
-        self, proposal_count, nms_threshold, pre_nms_limit=6000, bbox_std_dev=(0.1, 0.1, 0.2, 0.2), **kwargs
+        self,
+        proposal_count,
+        nms_threshold,
+        pre_nms_limit=6000,
+        bbox_std_dev=(0.1, 0.1, 0.2, 0.2),
+        log_limit=None,
+        **kwargs,
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
@@ -37,6 +44,7 @@ class ProposalLayer(keras.layers.Layer):
         self.nms_threshold = float(nms_threshold)
         self.pre_nms_limit = int(pre_nms_limit)
         self.bbox_std_dev = tuple(float(value) for value in bbox_std_dev)
+        self.log_limit = log_limit
         self.supports_jit = supports_jit("nms", "top_k")
 
     def call(self, inputs):
@@ -59,7 +67,7 @@ class ProposalLayer(keras.layers.Layer):
         anchor_ids = ops.minimum(anchor_ids, ops.shape(deltas)[1] - 1)
         deltas = gather_rows(deltas, anchor_ids) * ops.array(self.bbox_std_dev, "float32")
         best = ops.take(anchors, anchor_ids, axis=0)
-        refined = apply_deltas(best, deltas)
+        refined = apply_deltas(best, deltas, self.log_limit)
         boxes = clip_boxes(refined, (0.0, 0.0, 1.0, 1.0))
         picked, valid = non_max_suppression(boxes, scores, self.nms_threshold, self.proposal_count)
         return best, refined, boxes, picked, valid
@@ -73,6 +81,7 @@ class ProposalLayer(keras.layers.Layer):
             "nms_threshold": self.nms_threshold,
             "pre_nms_limit": self.pre_nms_limit,
             "bbox_std_dev": self.bbox_std_dev,
+            "log_limit": self.log_limit,
         }
 
 

@@ -6,10 +6,10 @@ from keras import ops
 from ..ops.backend import supports_jit
 from ..ops.boxes import denorm_boxes
 from ..ops.roi_align import assign_levels, assign_levels_px, crop_and_resize, roi_align
+from .detection import IMAGE_SHAPE_IN_META
 
 SAMPLINGS = ("matterport", "aligned", "unaligned")
 MIN_LEVEL = 2
-IMAGE_SHAPE_IN_META = slice(4, 6)
 
 
 @keras.saving.register_keras_serializable("mrcnn")

@@ -6,10 +6,9 @@ from keras import ops
 from ..ops.boxes import denorm_boxes, norm_boxes
 from ..ops.masks import paste_centers, paste_masks, paste_padded
 from ..ops.sampling import gather_rows, top_k
+from .detection import IMAGE_SHAPE_IN_META, WINDOW_IN_META
 
 ORIGINAL_SHAPE_IN_META = slice(1, 3)
-IMAGE_SHAPE_IN_META = slice(4, 6)
-WINDOW_IN_META = slice(7, 11)
 
 
 @keras.saving.register_keras_serializable("mrcnn")

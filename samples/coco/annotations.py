@@ -22,7 +22,7 @@ def read_annotations(path):
     began = time.monotonic()
     if not Path(path).is_file():
         raise FileNotFoundError(f"Annotation file {path} does not exist. --dataset must name the folder that "
-                                "holds 'annotations'; --download fetches the data.")
+                                "holds 'annotations'; coco.py and keypoints.py fetch the data with --download.")
     content, left_out = read_coco_json(path, FIELDS)
     for what, count in left_out.items():
         print(f"{path}: left out {count} {what}")

@@ -37,9 +37,9 @@ class CocoDataset(formats.CocoDataset):
         """
         if subset not in SUBSETS:
             raise ValueError(f"Unknown COCO subset '{subset}': expected one of {', '.join(SUBSETS)}.")
-        if auto_download:
-            self.auto_download(dataset_dir, subset, year)
         kind = "person_keypoints" if keypoints else "instances"
+        if auto_download:
+            self.auto_download(dataset_dir, subset, year, kind)
         path = os.path.join(dataset_dir, "annotations", f"{kind}_{subset}{year}.json")
         coco = read_annotations(path)
         unknown = sorted(set(class_ids or ()) - set(coco.cats))
@@ -50,18 +50,20 @@ class CocoDataset(formats.CocoDataset):
                            if len(class_ids) < len(coco.cats) else coco.imgs)
         folder = os.path.join(dataset_dir, f"{'train' if subset == 'train' else 'val'}{year}")
         if not os.path.isdir(folder):
-            raise FileNotFoundError(f"Image folder {folder} does not exist: --download fetches it.")
+            raise FileNotFoundError(f"Image folder {folder} does not exist: coco.py and keypoints.py fetch it with "
+                                    "--download.")
         self.add_coco({"categories": coco.loadCats(class_ids), "images": coco.loadImgs(image_ids),
                        "annotations": coco.dataset["annotations"]}, folder, path)
         return coco if return_coco else None
 
-    def auto_download(self, dataset_dir, subset, year):
-        """Download and unzip the images and annotations of a subset, where they are not there yet.
+    def auto_download(self, dataset_dir, subset, year, kind="instances"):
+        """Download and unzip the images and annotations of a subset, where they are not there yet; `kind` is
+        "instances" or "person_keypoints".
 
         Raises:
             ConnectionError: names every address, so that it can be fetched by other means.
         """
-        download_coco(Path(dataset_dir), subset, str(year))
+        download_coco(Path(dataset_dir), subset, str(year), kind)
 
     def image_reference(self, image_id):
         """Where the image can be looked at on COCO's site."""

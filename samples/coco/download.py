@@ -10,20 +10,21 @@ SERVER = "http://images.cocodataset.org"
 MINIVAL_URL = "https://dl.fbaipublicfiles.com/detectron/coco/coco_annotations_minival.tgz"
 
 
-def download_coco(folder, subset, year):
+def download_coco(folder, subset, year, kind="instances"):
     """Download and unpack into `folder` (a `Path`) what is missing of a subset.
 
     Args:
         folder: where `annotations` and the image folders go.
         subset: "train", "val", "minival" or "valminusminival".
         year: "2014" or "2017".
+        kind: of annotations, "instances" or "person_keypoints".
 
     Raises:
         ConnectionError: names every address, so that it can be fetched by other means.
         ValueError: an archive is damaged.
     """
     images = f"{'train' if subset == 'train' else 'val'}{year}"
-    annotations = f"annotations/instances_{subset}{year}.json"
+    annotations = f"annotations/{kind}_{subset}{year}.json"
     wanted = {images: f"{SERVER}/zips/{images}.zip",
               annotations: MINIVAL_URL if "minival" in subset else
               f"{SERVER}/annotations/annotations_trainval{year}.zip"}
@@ -58,6 +59,7 @@ def unpack(archive, folder, images):
         (temporary / images).rename(folder / images)
     else:
         (folder / "annotations").mkdir(exist_ok=True)
-        for path in temporary.rglob("instances_*.json"):
-            path.replace(folder / "annotations" / path.name)
+        for kind in ("instances", "person_keypoints"):
+            for path in temporary.rglob(f"{kind}_*.json"):
+                path.replace(folder / "annotations" / path.name)
     shutil.rmtree(temporary)

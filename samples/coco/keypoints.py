@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mrcnn import Config, KeypointRCNN
-from samples import common
+from samples import common, schedules
 from samples.coco.dataset import CocoDataset
 
 METRICS = ("box_ap", "box_ap50", "keypoint_ap", "keypoint_ap50", "keypoint_ap75", "keypoint_ap_medium",
@@ -53,7 +53,8 @@ def load_people(args, subset):
     if subset == "val" and args.year == "2014":
         subset = "minival"
     dataset = CocoDataset()
-    coco = dataset.load_coco(args.dataset, subset, args.year, return_coco=True, keypoints=True)
+    coco = dataset.load_coco(args.dataset, subset, args.year, return_coco=True, keypoints=True,
+                             auto_download=args.download)
     dataset.prepare()
     return dataset, coco
 
@@ -68,11 +69,11 @@ def train(args):
     model = KeypointRCNN("training", config, args.logs)
     common.load_weights(model, args.model or "imagenet")
     flip = augmenters.Fliplr(0.5)
-    epochs, began, losses = args.epochs or 40, time.monotonic(), []
-    for until, rate in ((max(1, epochs * 3 // 4), config.LEARNING_RATE), (epochs, config.LEARNING_RATE / 10)):
-        if until > model.epoch:
-            losses += model.train(train_set, val_set, rate, until, "all", augmentation=flip).history["loss"]
-    extra = {"train_seconds": time.monotonic() - began, "losses": losses, "start_weights": args.model or "imagenet"}
+    epochs, rate, began = args.epochs or 40, config.LEARNING_RATE, time.monotonic()
+    stages = [("all", rate, max(1, epochs * 3 // 4), 0.75), ("all", rate / 10, epochs, 1.0)]
+    history = schedules.run_schedule(model, train_set, val_set, stages, flip, args.minutes)
+    extra = {"train_seconds": time.monotonic() - began, "losses": history.get("loss", []),
+             "start_weights": args.model or "imagenet"}
     folder = common.run_folder(args, model)
     measure(args, val_set, coco, model.find_last(), folder, extra)
 
@@ -118,6 +119,7 @@ def parse(argv=None):
     parser.add_argument("command", choices=("train", "evaluate", "detect"))
     parser.add_argument("--dataset", metavar="DIR", help="folder with 'annotations' and the image folders")
     parser.add_argument("--year", choices=("2014", "2017"), default="2017")
+    parser.add_argument("--download", action="store_true", help="fetch images and annotations that are missing")
     parser.add_argument("--model", help="weights: imagenet, last, none or a path (default: imagenet to train, else "
                         "last)")
     parser.add_argument("--limit", type=common.positive(int), help="images to evaluate (default: all)")

@@ -151,6 +151,11 @@ class TestDetect:
         with pytest.raises(ValueError, match=r"detect\(\[image\]\)"):
             detector.detect(image)
 
+    def test_sides_that_no_pyramid_can_halve(self, detector, image, monkeypatch):
+        monkeypatch.setattr(detector.config, "IMAGE_RESIZE_MODE", "none")
+        with pytest.raises(ValueError, match=r"images\[1\] is 40 x 64 pixels.*multiples of 32.*pad64"):
+            detector.detect([image, image[:40]])
+
     def test_nothing_found(self, detector, image, monkeypatch):
         def nothing(batch):
             rows = np.zeros((1, 10, 6), np.float32)

@@ -176,6 +176,7 @@ def test_steel_pixel_lists_one_channel_and_inspection(tmp_path, coco_weights):
     assert "conv1/kernel" in printed and is_drawn(tmp_path / "activations.png")
 
 
+@pytest.mark.longest
 def test_rgbd_labelme_json_video(tmp_path, coco_weights):
     project = Project("rgbd", tmp_path)
     os.link(coco_weights, tmp_path / "mask_rcnn_coco.h5")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn import FasterRCNN, MaskRCNN
+from mrcnn import FasterRCNN, KeypointRCNN, MaskRCNN
 from mrcnn.configurations import TorchvisionMaskRCNN
 from mrcnn.evaluation import evaluate
 from mrcnn.visualize import draw_instances
@@ -67,7 +67,10 @@ def test_evaluation_judges_boxes(trained, capsys):
     [
         {"ROI_SAMPLING_RATIO": 0, "MASK_PASTE": "centers", "IMAGE_RESIZE_MODE": "pad32_smooth", "ROI_ALIGN": "aligned",
          "USE_MINI_MASK": False},
-        {"FPN_NORM": "group", "HEAD_NORM": "group", "BOX_HEAD": "conv", "RPN_CONVOLUTIONS": 2},
+        pytest.param(
+            {"FPN_NORM": "group", "HEAD_NORM": "group", "BOX_HEAD": "conv", "RPN_CONVOLUTIONS": 2},
+            marks=[pytest.mark.slow, pytest.mark.longest],
+        ),
     ],
     ids=["detectron2 with whole masks", "torchvision v2"],
 )
@@ -79,3 +82,11 @@ def test_mask_rcnn_with_the_options_of_other_programs(tmp_path, options):
     image = SmallDataset().load_image(1)
     result = model.inference_twin().detect([np.pad(image, [(0, 30), (0, 11), (0, 0)])])[0]
     assert result["rois"].dtype == np.float32 and result["masks"].shape == (SIDE + 30, SIDE + 11, len(result["rois"]))
+
+
+@pytest.mark.parametrize("architecture", [FasterRCNN, KeypointRCNN])
+def test_regions_from_outside_are_refused(architecture, tmp_path):
+    config = SmallConfig()
+    config.USE_RPN_ROIS = False
+    with pytest.raises(ValueError, match="USE_RPN_ROIS = False: only MaskRCNN"):
+        architecture("training", config, tmp_path)

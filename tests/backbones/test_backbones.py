@@ -33,6 +33,18 @@ def test_networks_of_keras_applications(name):
     assert [feature.shape[1] for feature in features] == [32, 16, 8, 4]
 
 
+@pytest.mark.parametrize(("mean", "std"), [(0, 1.0), (MEAN, 58.0), (MEAN, [58.4, 57.1, 57.4])])
+def test_networks_of_keras_applications_see_the_pixels_as_they_were(mean, std):
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
+    image = keras.Input((None, None, 3))
+    keras.utils.set_random_seed(0)
+    model = keras.Model(image, backbone_graph(image, "MobileNetV2", mean, std))
+    keras.utils.set_random_seed(0)
+    plain = keras.Model(image, backbone_graph(image, "MobileNetV2", [0, 0, 0]))
+    for found, expected in zip(model((pixels - mean) / std), plain(pixels), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_frozen_batch_norm_reaches_inside_an_application():
     model, _ = outputs_of("MobileNetV2", train_bn=False)
     norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]

@@ -64,3 +64,12 @@ def test_nothing_to_train_on_is_said(config):
         build_detection_targets(box, np.array([-1]), box, mask, config)
     with pytest.raises(ValueError, match="give more regions"):
         build_detection_targets(box, np.array([1]), box, mask, config)
+
+
+def test_mini_masks_of_images_larger_than_the_configuration_says(config):
+    config.MINI_MASK_SHAPE = (56, 56)
+    rois = np.array([[110, 130, 150, 190], [0, 0, 20, 20]])
+    box, mask = np.array([[110, 130, 150, 190]]), np.ones((56, 56, 1), bool)
+    mask[:, :28] = False
+    _, class_ids, _, masks = build_detection_targets(rois, np.array([2]), box, mask, config)
+    assert class_ids[0] == 2 and masks[0, :, :, 2][2:-2, 16:-2].min() == 1 and not masks[0, :, :, 2][:, :12].any()

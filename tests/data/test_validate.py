@@ -11,6 +11,7 @@ from mrcnn.data.checks import DataError
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import LabelmeDataset
 from mrcnn.data.validate import Problem
+from tests.small import KeypointDataset
 
 from .toy import ToyConfig, ToyDataset
 
@@ -254,3 +255,21 @@ def test_data_errors_travel_between_processes():
 
     error = pickle.loads(pickle.dumps(DataError("text", "kind")))
     assert str(error) == "text" and error.problem == "kind"
+
+
+@pytest.mark.parametrize(
+    ("keypoints", "problem"),
+    [
+        (lambda good: good, None),
+        (lambda good: good[:, :2], "keypoints do not fit the masks or NUM_KEYPOINTS"),
+        (lambda good: good + 3, "keypoints with values that cannot be"),
+        (lambda good: good["nose"], "keypoints unreadable"),
+    ],
+)
+def test_keypoints(keypoints, problem):
+    class Broken(KeypointDataset):
+        def load_keypoints(self, image_id):
+            good = super().load_keypoints(image_id)
+            return keypoints(good) if image_id == 1 else good
+
+    assert rows(Broken(4)) == ({problem: (1,)} if problem else {})

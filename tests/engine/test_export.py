@@ -254,6 +254,20 @@ def test_a_missing_package_is_named(detector, tmp_path, monkeypatch):
         detector.export(tmp_path / "model.onnx", format="onnx")
 
 
+@on_tensorflow
+def test_a_version_of_keras_that_cannot_write_the_format_is_named(detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.12.1")
+    with pytest.raises(ImportError, match="Keras 3.12.1 cannot write format 'litert'.*keras>=3.13"):
+        detector.export(tmp_path / "model.tflite", format="litert", image_size=(64, 64))
+
+
+@on_tensorflow
+def test_sides_that_no_pyramid_can_halve_are_refused(detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(detector.config, "IMAGE_RESIZE_MODE", "none")
+    with pytest.raises(ValueError, match="image_size is 64 x 72 pixels.*multiples of 32"):
+        detector.export(tmp_path / "model", image_size=(64, 72))
+
+
 @pytest.mark.jax
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="for the other backends")
 def test_another_backend_is_refused(detector, tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mrcnn.evaluation import MeanAPCallback
+from mrcnn.evaluation.confusion import evaluate_confusion
 
 from .fakes import ArrayDataset, FakeModel, empty_result, square, truth_as_result
 
@@ -56,3 +57,15 @@ def test_every_and_limit(dataset):
 def test_every_must_be_positive(dataset):
     with pytest.raises(ValueError, match="every is 0"):
         MeanAPCallback(None, dataset, every=0)
+
+
+def test_a_detector_without_masks_is_measured_by_its_boxes(dataset):
+    def boxes_of(image_id):
+        return {name: value for name, value in truth_as_result(dataset, image_id).items() if name != "masks"}
+
+    model = FakeModel(boxes_of)
+    history = fit([MeanAPCallback(model, dataset)], epochs=1).history
+    assert history["val_mAP"] == history["val_mAP50"] == [pytest.approx(1.0)]
+    with pytest.raises(ValueError, match='overlap="box"'):
+        evaluate_confusion(model, dataset)
+    assert np.trace(evaluate_confusion(model, dataset, overlap="box")) == 2

@@ -27,3 +27,15 @@ def test_moving_statistics_follow_the_batch():
     layer(values, training=True)
     np.testing.assert_allclose(ops.convert_to_numpy(layer.moving_mean), values.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(ops.convert_to_numpy(layer.moving_variance), values.var((0, 1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_always_in_training_mode_means_frozen_layers_too(trainable):
+    values = np.random.default_rng(0).normal(5.0, 2.0, (4, 8, 8, 3)).astype("float32")
+    layer = BatchNorm(train_bn=True)
+    layer.build(values.shape)
+    layer.trainable = trainable
+    found = ops.convert_to_numpy(layer(values, training=True))
+    np.testing.assert_allclose(found.mean((0, 1, 2)), 0.0, atol=1e-4)
+    moved = ops.convert_to_numpy(layer.moving_mean) != 0
+    assert moved.all() if trainable else not moved.any()

@@ -56,6 +56,15 @@ def test_like_the_oracle(min_confidence, threshold):
         assert not detections[image, len(expected) :].any()
 
 
+def test_growth_of_boxes_is_limited():
+    rois, probs, deltas, meta = _inputs(1)
+    deltas[..., 2:] = np.abs(deltas[..., 2:]) + 8
+    limited = ops.convert_to_numpy(DetectionLayer(50, 0.0, 0.5, log_limit=1.0)([rois, probs, deltas, meta]))
+    deltas[..., 2:] = 1.0 / 0.2
+    expected = ops.convert_to_numpy(DetectionLayer(50, 0.0, 0.5)([rois, probs, deltas, meta]))
+    np.testing.assert_allclose(limited, expected, atol=1e-6)
+
+
 @pytest.mark.jax
 def test_nothing_to_detect():
     rois, probs, deltas, meta = _inputs()

@@ -50,6 +50,15 @@ def test_like_the_oracle():
     assert len(expected) < 30 and not proposals[len(expected) :].any()
 
 
+def test_growth_of_boxes_is_limited():
+    probs, deltas, anchors = _inputs(1)
+    deltas[..., 2:] = np.abs(deltas[..., 2:]) + 8
+    limited = ops.convert_to_numpy(ProposalLayer(60, 1.0, 30, log_limit=1.0)([probs, deltas, anchors]))
+    deltas[..., 2:] = 1.0 / 0.2
+    expected = ops.convert_to_numpy(ProposalLayer(60, 1.0, 30)([probs, deltas, anchors]))
+    np.testing.assert_allclose(limited, expected, atol=1e-6)
+
+
 def test_gradient_is_stopped():
     assert not input_gradients(ProposalLayer(20, 0.7), _inputs(), [True, True, False]).any()
 

@@ -43,7 +43,6 @@ def read_via(path):
         raise ValueError(
             f"{path} cannot be read as JSON: {error}. Export the annotations from VIA as JSON, or save the project."
         ) from error
-    problems = Problems(path)
     entries = content.get("_via_img_metadata", content) if isinstance(content, dict) else content
     misfit = _misfit(entries)
     if misfit:
