@@ -28,9 +28,8 @@ HOST_TASKS = {
     "load_image_gt, mini masks, flip": "load_image_gt",
     "a training batch of 2": "batch",
     "pasting 100 masks into 480x640": "paste",
-    "import keras": "import_keras",
-    "import keras and mrcnn": "import_mrcnn",
 }
+IMPORTS = {"import keras": ("sys", "keras"), "import mrcnn, after keras": ("keras", "mrcnn, mrcnn.model")}
 
 
 def environment(args):
@@ -140,9 +139,11 @@ def data(args):
         notes = {"pictures": pictures, "objects": objects}
         rows = []
         for name, method in HOST_TASKS.items():
-            repeats = args.repeats if name.startswith("import") else max(args.repeats, pictures)
-            (times,) = alternate([host], repeats, method=method)
+            (times,) = alternate([host], max(args.repeats, pictures), method=method)
             rows.append(_row(name, times, args, notes=notes if not rows else {}))
+        for name, modules in IMPORTS.items():
+            times = [host.call("seconds_to_import", *modules) for _ in range(args.repeats)]
+            rows.append(_row(name, times, args))
     return rows
 
 

@@ -38,6 +38,10 @@ class Task:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
         network = resnet_fpn_backbone(backbone_name=backbone, weights=None, trainable_layers=5)
+        for name, buffer in network.named_buffers():
+            # The sums of many residual blocks with random weights would overflow, and nothing be detected.
+            if name.endswith("bn3.weight"):
+                buffer.fill_(0.2)
         self.model = torchvision.models.detection.MaskRCNN(
             network, num_classes=81, min_size=min(image_size), max_size=max(image_size), **options
         )

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .checks import LEAST_MULTIPLE, check_sides
 from .image_meta import mold_padded
 from .load import chosen_instances, load_sample
 from .random_rois import build_detection_targets, generate_random_rois
 from .report import image_label
-from .resize import EXACT_MODES, LEAST_MULTIPLE, PAD_MULTIPLE, check_sides
+from .resize import EXACT_MODES, PAD_MULTIPLE
 
 # Images that may fail one after the other before training stops.
 MAX_FAILURES = 5

@@ -4,6 +4,9 @@ import numpy as np
 
 from .report import image_label, warn_once
 
+# C5 has a 32nd of an image's sides, and must be whole.
+LEAST_MULTIPLE = 32
+
 
 class DataError(ValueError):
     """A dataset returned something that cannot be. The text names the image and the cure.
@@ -24,6 +27,25 @@ def checked_image(dataset, config, image_id):
     """
     label = f"{image_label(dataset, image_id)}: load_image()"
     return with_channels(dataset.load_image(image_id), config.IMAGE_CHANNEL_COUNT, label)
+
+
+def check_sides(shape, multiple, label):
+    """Whether a pyramid can halve both sides of an image until its last level.
+
+    Args:
+        shape: `(H, W, ...)` after resizing.
+        multiple: what both must be multiples of.
+        label: what the error calls the image.
+
+    Raises:
+        ValueError: a side is no multiple.
+    """
+    if shape[0] % multiple or shape[1] % multiple:
+        raise ValueError(
+            f"{label} is {shape[0]} x {shape[1]} pixels after resizing. Image size must be dividable by 2 at least "
+            f"{multiple.bit_length() - 1} times: make both sides multiples of {multiple}, or set IMAGE_RESIZE_MODE = "
+            '"square" or "pad64".'
+        )
 
 
 def with_channels(image, channels, label):

@@ -71,6 +71,8 @@ def load_sample(
         if augmentation is not None:
             image, mask, keypoints = run_augmentation(image, mask, augmentation, rng, keypoints, mirrored)
         rows, columns = np.arange(mask.shape[0]), np.arange(mask.shape[1])
+        if use_mini_mask:
+            mask, rows, columns = _unmirrored(mask, rows, columns)
 
     bbox = resized_bboxes(mask, rows, columns)
     seen = bbox[:, 2] > bbox[:, 0]
@@ -83,6 +85,15 @@ def load_sample(
         image_id, original_shape, image.shape, plan.window, plan.scale, active
     )
     return image, meta, class_ids, bbox, mask, keypoints
+
+
+def _unmirrored(mask, rows, columns):
+    """A mask that is a mirrored view of another, as flips make them, is read through its rows and columns instead."""
+    if mask.strides[0] < 0:
+        mask, rows = mask[::-1], rows[::-1]
+    if mask.strides[1] < 0:
+        mask, columns = mask[:, ::-1], columns[::-1]
+    return mask, rows, columns
 
 
 def _plan(shape, config, rng):

@@ -15,8 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 PAD_MULTIPLE = 64
-# C5 has a 32nd of an image's sides, and must be whole.
-LEAST_MULTIPLE = 32
 # Sides are resized and padded as other programs do it.
 EXACT_MODES = ("pad32", "pad32_smooth")
 
@@ -35,25 +33,6 @@ class ResizePlan(NamedTuple):
     padding: list
     crop: tuple
     exact: str | None = None
-
-
-def check_sides(shape, multiple, label):
-    """Whether a pyramid can halve both sides of an image until its last level.
-
-    Args:
-        shape: `(H, W, ...)` after resizing.
-        multiple: what both must be multiples of.
-        label: what the error calls the image.
-
-    Raises:
-        ValueError: a side is no multiple.
-    """
-    if shape[0] % multiple or shape[1] % multiple:
-        raise ValueError(
-            f"{label} is {shape[0]} x {shape[1]} pixels after resizing. Image size must be dividable by 2 at least "
-            f"{multiple.bit_length() - 1} times: make both sides multiples of {multiple}, or set IMAGE_RESIZE_MODE = "
-            '"square" or "pad64".'
-        )
 
 
 def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
@@ -233,21 +212,27 @@ def _fade_border(result, length, limits):
 
     Everything stays within `limits`, the lowest and highest value of the source.
     """
-    columns, shares = _border(result.shape[-1], length)
+    count, first, last = _border(result.shape[-1], length)
     low, high = limits
-    # np.clip takes several times as long on so few numbers.
-    result[..., columns] = np.minimum(np.maximum(result[..., columns] * shares, low), high)
+    for columns, shares in ((result[..., :count], first), (result[..., result.shape[-1] - count :], last)):
+        np.multiply(columns, shares, out=columns)
+        # Shares are 1 at most: only numbers above 0 can fall too low, and only those below 0 rise too high.
+        if low > 0:
+            np.maximum(columns, low, out=columns)
+        if high < 0:
+            np.minimum(columns, high, out=columns)
 
 
 # Many masks are pasted at few sizes.
 @functools.lru_cache(maxsize=4096)
 def _border(width, length):
-    """Which of `width` columns made from `length` reach outside, and how much of each comes from the source."""
+    """How many of `width` columns made from `length` reach outside on a side; shares from the source: first, last."""
     count = math.ceil(0.5 * width / length - 0.5)
     columns = np.arange(-count, count) % width
     # Where the columns' samples lie, in source columns whose centres are whole numbers.
     positions = (columns + 0.5) * (length / width) - 0.5
-    return columns, 1 - (np.abs(positions - (length - 1) / 2) - (length - 1) / 2)
+    shares = 1 - (np.abs(positions - (length - 1) / 2) - (length - 1) / 2)
+    return count, shares[count:], shares[:count]
 
 
 def resize(

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from ..data.resize import EXACT_MODES, LEAST_MULTIPLE, check_sides
+from ..data.checks import LEAST_MULTIPLE, check_sides
+from ..data.resize import EXACT_MODES
 from ..layers.mold import MODES, MoldImages
 from ..layers.unmold import UnmoldDetections
 from ..ops.backend import generic_kernels

@@ -3,11 +3,11 @@
 import numpy as np
 
 from ..data.boxes import denorm_boxes, norm_boxes
-from ..data.checks import with_channels
+from ..data.checks import LEAST_MULTIPLE, check_sides, with_channels
 from ..data.image_meta import compose_image_meta, mold_padded
 from ..data.mask_paste import paste_centers, paste_padded
 from ..data.masks import unmold_masks
-from ..data.resize import LEAST_MULTIPLE, check_sides, resize_image
+from ..data.resize import resize_image
 
 
 def mold_inputs(images, config):

@@ -273,3 +273,18 @@ def test_more_objects_than_slots_keep_a_random_part(caplog):
     np.testing.assert_array_equal(boxes, again[1])
     assert not np.array_equal(boxes, second[1])
     assert len(caplog.records) == 1 and "6 objects" in caplog.text and "MAX_GT_INSTANCES" in caplog.text
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1)])
+@pytest.mark.parametrize("mini", [True, False])
+def test_mirrored_views_load_as_mirrored_copies(axes, mini):
+    def flip(copy):
+        flipped = lambda array: copy(np.flip(array, axes))  # noqa: E731
+        loaded = load_image_gt(
+            ToyDataset(), ToyConfig(), 2, augmentation=lambda image, masks: (flipped(image), flipped(masks)),
+            use_mini_mask=mini,
+        )  # fmt: skip
+        return [np.asarray(part) for part in loaded]
+
+    for view, copied in zip(flip(lambda array: array), flip(np.ascontiguousarray), strict=True):
+        np.testing.assert_array_equal(view, copied)
