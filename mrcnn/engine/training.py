@@ -89,7 +89,8 @@ def compile_model(model, config, learning_rate, momentum=None):
     else:
         # Its decay is a part of the step and not of the loss (Loshchilov & Hutter 2019).
         optimizer = keras.optimizers.AdamW(weight_decay=decay, **options)
-        optimizer.exclude_from_weight_decay(var_names=[f"^{name}$" for name in NOT_DECAYED])
+        # Backends add a path before a variable's name, and TensorFlow a number behind it.
+        optimizer.exclude_from_weight_decay(var_names=[rf"(^|/){name}(:\d+)?$" for name in NOT_DECAYED])
         decay = 0.0
     model.set_losses(config.LOSS_WEIGHTS, decay)
     model.compile(optimizer=optimizer)
