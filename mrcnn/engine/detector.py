@@ -278,8 +278,8 @@ class Detector(Inspection, Export):
             than Mask R-CNN tell in their docstrings what they find.
 
         Raises:
-            ValueError: wrong mode, something that is not an image, or, where IMAGE_RESIZE_MODE is "none", sides that are
-                no multiples of 32.
+            ValueError: wrong mode, something that is not an image, or, where IMAGE_RESIZE_MODE is "none", sides that
+                are no multiples of 32.
         """
         if self.mode != "inference":
             raise ValueError('This model was made for training. Make one with mode="inference" to detect.')
