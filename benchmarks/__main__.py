@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import os
 import statistics
+from functools import partial
 
 from .growth import draw_growth, measure_growth
 from .rows import Row, machine, show, versions, write
@@ -21,6 +22,8 @@ PROPOSALS, DETECTIONS = 1000, 100
 TRAINING_PROPOSALS, SAMPLED, POSITIVE = 2000, 200, 0.33
 OBJECTS_OF_THE_PAIR = 66
 PAIRED_RPN_CHANNELS = 256
+# Some builds of PyTorch crash in a process that has loaded TensorFlow.
+PEER_ENVIRONMENT = {"KERAS_BACKEND": "torch"}
 HOST_TASKS = {
     "reading an image": "load_image",
     "masks of an image from polygons": "load_mask",
@@ -113,22 +116,30 @@ def _parts(side, repeats):
 
 
 def _pair(name, task, ours, peer, args):
-    """Ours and torchvision's in turn, and the ratio."""
+    """Ours and torchvision's in turn, in float32 too where that could be its best, and the ratio to the faster one."""
+    precisions = list(dict.fromkeys([args.precision, "float32"]))
     with sides(
         lambda: Side(f"benchmarks.ours:{task}", ours, environment(args)),
-        lambda: Side(f"benchmarks.torchvision_side:{task}", peer),
-    ) as pair:
-        times = alternate(pair, args.repeats)
-        peaks = [side.peak_mib() for side in pair]
-        notes = [side.call("counts") for side in pair]
-    ratios = [a / b for a, b in zip(*times, strict=True)]
+        *(partial(_torchvision, task, peer | {"precision": precision}) for precision in precisions),
+    ) as contestants:
+        times = alternate(contestants, args.repeats)
+        peaks = [side.peak_mib() for side in contestants]
+        notes = [side.call("counts") for side in contestants]
+    best = min(range(1, len(times)), key=lambda i: statistics.median(times[i]))
+    ratios = [a / b for a, b in zip(times[0], times[best], strict=True)]
     notes[0]["ratio to torchvision"] = statistics.median(ratios)
-    notes[0]["ratio to torchvision's best"] = min(times[0]) / min(times[1])
-    notes[0]["memory to torchvision's"] = peaks[0] / peaks[1]
+    notes[0]["ratio to torchvision's best"] = min(times[0]) / min(times[best])
+    notes[0]["memory to torchvision's"] = peaks[0] / peaks[best]
+    contenders = [("mrcnn", args.precision), *(("torchvision", precision) for precision in precisions)]
     return [
-        _row(f"{name}, equal widths, {who}", times[i], args, peak_mib=peaks[i], notes=notes[i])
-        for i, who in enumerate(("mrcnn", "torchvision"))
-    ]
+        _row(f"{name}, equal widths, {who}", times[i], _changed(args, precision=precision), peak_mib=peaks[i],
+             notes=notes[i])
+        for i, (who, precision) in enumerate(contenders)
+    ]  # fmt: skip
+
+
+def _torchvision(task, settings):
+    return Side(f"benchmarks.torchvision_side:{task}", settings, PEER_ENVIRONMENT)
 
 
 def data(args):
@@ -151,7 +162,7 @@ def ops(args):
     """Single operations, beside torchvision's kernels."""
     makers = [lambda: Side("benchmarks.operators:Ours", environment=environment(args))]
     if peer_is_there(args):
-        makers.append(lambda: Side("benchmarks.operators:Torchvision"))
+        makers.append(lambda: Side("benchmarks.operators:Torchvision", environment=PEER_ENVIRONMENT))
     rows = []
     with sides(*makers) as started:
         known = [set(side.call("names")) for side in started]

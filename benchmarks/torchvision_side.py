@@ -74,7 +74,7 @@ class Detection(Task):
             self.results = self.model(self.images)
         for result in self.results:
             # Ours returns whole numbers and bits in the host's memory.
-            (result["masks"] > 0.5).cpu().numpy(), result["boxes"].cpu().numpy()
+            (result["masks"] > 0.5).cpu().numpy(), result["boxes"].float().cpu().numpy()
         self._wait()
 
     def counts(self):

@@ -193,6 +193,10 @@ def _level_by_level(pool, features, boxes, levels):
 def on_used_rows(function, rows, used):
     """See `generic.on_used_rows`. What is left out is saved: a mask head has 100 slots, a picture some ten objects."""
     where = tf.where(used)
-    found = function(tf.gather(rows, where[:, 0]))
+    count = tf.shape(where)[0]
+    # Where none is used, one is computed and dropped: oneDNN's convolution of no rows keeps the number of channels of
+    # its input.
+    spare = tf.zeros([tf.cast(count == 0, tf.int32)], tf.int64)
+    found = function(tf.gather(rows, tf.concat([where[:, 0], spare], axis=0)))[:count]
     shape = tf.concat([tf.shape(used, tf.int64), tf.shape(found, tf.int64)[1:]], axis=0)
     return tf.ensure_shape(tf.scatter_nd(where, found, shape), [used.shape[0], *found.shape[1:]])
