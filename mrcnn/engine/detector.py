@@ -1,17 +1,16 @@
 """What every architecture shares: building, weights, training and detection."""
 
 import logging
-import os
 
 import keras
 import numpy as np
 
-from ..data.generator import DataGenerator, EpochCounter
+from ..data.generator import DataGenerator
 from ..data.report import log
 from ..ops.backend import tries_out_batches
 from . import run_folder, weights
-from .callbacks import NonFiniteLossGuard
-from .checkpoints import TrainingCheckpoint, restore_training_state
+from .callbacks import training_callbacks
+from .checkpoints import check_writable
 from .class_names import write_class_names
 from .data_parallel import BatchSharing, share_batches
 from .downloads import imagenet_weights_path
@@ -19,8 +18,8 @@ from .export import Export
 from .host_memory import keep_freed_memory
 from .inference import batches_of_one_shape, mold_inputs
 from .inspection import Inspection
-from .tensorboard import TensorBoardScalars
 from .training import LAYER_CHOICES, compile_model, leaf_layers_with_weights, rate_text, set_trainable
+from .training_state import restore_training_state, saved_data_seed
 
 logger = logging.getLogger(__name__)
 
@@ -167,12 +166,16 @@ class Detector(Inspection, Export):
 
         Raises:
             ValueError: wrong mode, empty data set, or a configuration that cannot work.
+            CheckpointError: checkpoints cannot be written.
+            NonFiniteLossError: a loss became infinite or not a number.
         """
         if self.mode != "training":
             raise ValueError('This model was made for inference. Make one with mode="training" to train.')
         self.config.validate("training")
         self._sharing.check(self.config.BATCH_SIZE)
-        names = self.set_trainable(LAYER_CHOICES.get(layers, layers), verbose=0)
+        check_writable(self.checkpoint_path)
+        # A subclass's own `set_trainable` may return nothing, as Matterport's did.
+        names = self.set_trainable(LAYER_CHOICES.get(layers, layers), verbose=0) or []
         train_data = DataGenerator(
             train_dataset,
             self.config,
@@ -180,6 +183,7 @@ class Detector(Inspection, Export):
             no_augmentation_sources=no_augmentation_sources,
             steps=self.config.STEPS_PER_EPOCH,
             random_rois=0 if self.config.USE_RPN_ROIS else self.config.POST_NMS_ROIS_TRAINING,
+            seed=self._resume_from and saved_data_seed(self._resume_from),
             tried_out=tries_out_batches(),
             with_keypoints=self.learns_keypoints,
         )
@@ -196,27 +200,23 @@ class Detector(Inspection, Export):
                 f"Nothing to do: epochs={epochs} counts all epochs since the start and {self.epoch} are finished. "
                 f"Pass epochs={self.epoch + epochs} to train {epochs} more."
             )
-        self.compile(learning_rate)
+        self.compile(learning_rate, self.config.LEARNING_MOMENTUM)
         if self._resume_from:
             with self._sharing.fit_scope():
                 restore_training_state(self.keras_model, self._resume_from)
             self._resume_from = None
-        os.makedirs(self.log_dir, exist_ok=True)
         write_class_names(self.log_dir, train_dataset.class_names)
         with self._sharing.fit_scope():
-            history = self.keras_model.fit(
+            return self.keras_model.fit(
                 train_data,
                 initial_epoch=self.epoch,
                 epochs=epochs,
                 validation_data=val_data,
                 # The generator has its own order, by which a batch's image ids are found again.
                 shuffle=False,
-                callbacks=self._callbacks(train_data, learning_rate, custom_callbacks),
+                callbacks=training_callbacks(self, train_data, val_data, learning_rate, custom_callbacks or ()),
                 verbose=verbose,
             )
-        if history.epoch:
-            self.epoch = history.epoch[-1] + 1
-        return history
 
     def _validation_data(self, dataset):
         if dataset is None:
@@ -232,28 +232,19 @@ class Detector(Inspection, Export):
             with_keypoints=self.learns_keypoints,
         )
 
-    def _callbacks(self, train_data, learning_rate, custom_callbacks):
-        def image_names(batch):
-            return [f"{i} ({train_data.dataset.image_info[i]['id']})" for i in train_data.image_ids_of(batch)]
-
-        callbacks = [EpochCounter(train_data), *(custom_callbacks or [])]
-        callbacks.append(NonFiniteLossGuard(image_names))
-        callbacks.append(TrainingCheckpoint(self.checkpoint_path, learning_rate))
-        try:
-            callbacks.append(TensorBoardScalars(self.log_dir))
-        except ImportError:
-            logger.warning("No TensorBoard files are written: install them with `pip install tensorboard`.")
-        return callbacks
-
     def inference_twin(self):
         """A detector in inference mode on this detector's live weights.
 
         Returns:
             itself in inference mode, else one that shares every weight; made once.
+
+        Raises:
+            ValueError: the configuration is for training only, as IMAGE_RESIZE_MODE = "crop" is.
         """
         if self.mode == "inference":
             return self
         if self._twin is None:
+            self.config.validate("inference")
             twin = object.__new__(type(self))
             twin.__dict__.update(self.__dict__, mode="inference", _twin=None)
             twin.keras_model = self.inference_graph(self.parts, self.config)

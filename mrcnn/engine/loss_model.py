@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from .checkpoints import optimizer_variables
 from .keras_model import NamedModel
+from .training_state import optimizer_variables
 
 # Names of the scales and shifts of normalisation layers.
 NOT_DECAYED = ("gamma", "beta")

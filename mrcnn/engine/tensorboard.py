@@ -27,22 +27,18 @@ class TensorBoardScalars(keras.callbacks.Callback):
         super().__init__()
         self._event, self._summary, self._writer_class = Event, Summary, RecordWriter
         self.log_dir = log_dir
-        self._file = None
 
     def on_train_begin(self, logs=None):
         os.makedirs(self.log_dir, exist_ok=True)
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
-        self._file = open(os.path.join(self.log_dir, name), "ab")
-        self._writer = self._writer_class(self._file)
+        self._path = os.path.join(self.log_dir, name)
         self._write(self._event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def on_epoch_end(self, epoch, logs=None):
         values = [self._summary.Value(tag=f"epoch_{k}", simple_value=float(v)) for k, v in (logs or {}).items()]
         self._write(self._event(wall_time=time.time(), step=epoch, summary=self._summary(value=values)))
 
-    def on_train_end(self, logs=None):
-        self._file.close()
-
     def _write(self, event):
-        self._writer.write(event.SerializeToString())
-        self._writer.flush()
+        # Opened anew each time: Keras does not tell callbacks that training ended with an error.
+        with open(self._path, "ab") as file:
+            self._writer_class(file).write(event.SerializeToString())

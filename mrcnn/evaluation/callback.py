@@ -1,8 +1,12 @@
 """Mean average precision at the end of an epoch."""
 
+import logging
+
 import keras
 
 from .coco import evaluate
+
+logger = logging.getLogger(__name__)
 
 
 class MeanAPCallback(keras.callbacks.Callback):
@@ -10,7 +14,8 @@ class MeanAPCallback(keras.callbacks.Callback):
     where the detector makes no masks.
 
     Callbacks that come later in the list (EarlyStopping, ModelCheckpoint, TensorBoard, History) see both
-    values. Epochs that are skipped leave both out of the logs.
+    values. Epochs that are skipped leave both out of the logs, and so do those in which the evaluation fails: a
+    warning says why, and training goes on.
 
     Args:
         model: a detector, in training or inference mode; in training mode its weights are read through
@@ -35,7 +40,11 @@ class MeanAPCallback(keras.callbacks.Callback):
         """Adds the two values in place: Keras hands the same dictionary to all callbacks."""
         if (epoch + 1) % self.every:
             return
-        values = evaluate(self.detector, self.dataset, limit=self.limit, verbose=self.verbose)
+        try:
+            values = evaluate(self.detector, self.dataset, limit=self.limit, verbose=self.verbose)
+        except Exception as error:  # A measurement must not cost the training it measures.
+            logger.warning("val_mAP is left out of epoch %d. %s: %s", epoch + 1, type(error).__name__, error)
+            return
         if logs is not None:
             kind = "mask" if "mask_ap" in values else "box"
             logs["val_mAP"] = values[f"{kind}_ap"]

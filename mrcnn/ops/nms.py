@@ -13,7 +13,8 @@ def non_max_suppression(boxes, scores, iou_threshold, max_outputs, group_ids=Non
 
     Args:
         boxes: `[B, N, 4]`, any unit, corners in any order. N must be known when the graph is built.
-        scores: `[B, N]`. Rows with a score below 0 (or not a number) are padding and never taken.
+        scores: `[B, N]`. Rows with a score below 0, or with a score or corners that are no number, are padding and are
+            never taken.
         iou_threshold: 0..1.
         max_outputs: M, number of result slots.
         group_ids: `[B, N]` integers or None. Boxes of different groups never suppress each other.
@@ -36,7 +37,10 @@ def non_max_suppression(boxes, scores, iou_threshold, max_outputs, group_ids=Non
     boxes, scores = ops.cast(boxes, "float32"), ops.cast(scores, "float32")
     near, far = ops.minimum(boxes[..., :2], boxes[..., 2:]), ops.maximum(boxes[..., :2], boxes[..., 2:])
     boxes = ops.concatenate([near, far], axis=-1)
-    scores = ops.where(scores >= 0, scores, -1.0)
+    # Where only one of them knows the batch size all of them do then: a loop of TensorFlow takes one shape only.
+    eligible = (scores >= 0) & ops.all(near <= far, axis=-1)
+    scores = ops.where(eligible, scores, -1.0)
     if group_ids is None:
         return kernel("nms")(boxes, scores, iou_threshold, max_outputs)
-    return kernel("grouped_nms")(boxes, scores, ops.cast(group_ids, "int32"), iou_threshold, max_outputs)
+    group_ids = ops.where(eligible, ops.cast(group_ids, "int32"), 0)
+    return kernel("grouped_nms")(boxes, scores, group_ids, iou_threshold, max_outputs)

@@ -174,6 +174,17 @@ class TestDetection:
             np.testing.assert_allclose(alone["scores"], result["scores"], atol=1e-5)
             np.testing.assert_array_equal(alone["rois"], result["rois"])
 
+    def test_batches_of_another_size_than_the_first(self, tmp_path):
+        config = SmallConfig()
+        config.IMAGE_RESIZE_MODE, config.IMAGE_MAX_DIM = "pad64", 2 * SIDE
+        model = MaskRCNN("inference", config, tmp_path)
+        rng = np.random.default_rng(0)
+        sizes = [(SIDE, SIDE), (SIDE, 2 * SIDE), (2 * SIDE, SIDE)]
+        images = [rng.integers(0, 255, (*size, 3), np.uint8) for size in sizes for _ in range(2)]
+        together = model.detect(images)
+        assert [result["masks"].shape[:2] for result in together] == [image.shape[:2] for image in images]
+        assert all(len(result["rois"]) for result in together)
+
     def test_nothing_found(self, trained, tmp_path):
         config = SmallConfig()
         config.DETECTION_MIN_CONFIDENCE = 0.9999

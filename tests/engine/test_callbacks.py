@@ -106,3 +106,13 @@ def test_learning_rate_schedules_are_understood():
     model.compile(keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.1)), "mse")
     with pytest.raises(NonFiniteLossError, match="learning rate"):
         model.fit(_batches(bad=0), shuffle=False, verbose=0, callbacks=[NonFiniteLossGuard(_ids)])
+
+
+@pytest.mark.jax
+def test_validation_is_watched_too():
+    model = _model()
+    guard = NonFiniteLossGuard(_ids, lambda batch: [f"val {name}" for name in _ids(batch)])
+    with pytest.raises(NonFiniteLossError) as caught:
+        model.fit(_batches(), validation_data=_batches(bad=2), shuffle=False, verbose=0, callbacks=[guard])
+    assert caught.value.losses == ["val_mae"] and caught.value.image_ids == [f"val {name}" for name in _ids(2)]
+    assert "batch before" not in str(caught.value)

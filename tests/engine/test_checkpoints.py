@@ -13,8 +13,9 @@ import pytest
 
 from mrcnn.engine import atomic_file
 from mrcnn.engine.atomic_file import CheckpointError
-from mrcnn.engine.checkpoints import TrainingCheckpoint, companion_path, restore_training_state
+from mrcnn.engine.checkpoints import TrainingCheckpoint, TrainingState, check_writable
 from mrcnn.engine.run_folder import checkpoint_template
+from mrcnn.engine.training_state import companion_path, restore_training_state, saved_data_seed
 from mrcnn.engine.weights import load_weights, read_weights
 
 from .small_models import ArrayBatches, detector, randomise, same, values
@@ -37,9 +38,10 @@ def _model(optimizer="sgd", rate=0.01, dropout=0.5, frozen=()):
 
 
 def _fit(model, folder, first, last, *callbacks, **options):
-    checkpoint = TrainingCheckpoint(checkpoint_template(str(folder), "Cells"), **options)
+    template = checkpoint_template(str(folder), "Cells")
+    check_writable(template)
     model.fit(ArrayBatches(X, Y, 4), shuffle=False, verbose=0, initial_epoch=first, epochs=last,
-              callbacks=[*callbacks, checkpoint])
+              callbacks=[TrainingCheckpoint(template), *callbacks, TrainingState(template, **options)])
 
 
 def _path(folder, epoch):
@@ -195,13 +197,16 @@ def test_failing_disk_stops_training_and_leaves_the_last_checkpoint(tmp_path, mo
     assert restore_training_state(resumed, _path(tmp_path, 1)) is True
 
 
-def test_unwritable_folder_is_told_before_the_first_batch(tmp_path):
+def test_unwritable_folder_is_told(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    batches = []
-    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
     with pytest.raises(CheckpointError, match="choose another model_dir"):
-        _fit(_model(), tmp_path / "file" / "run", 0, 1, watch)
-    assert batches == []
+        check_writable(checkpoint_template(str(tmp_path / "file" / "run"), "Cells"))
+
+
+def test_the_seed_of_the_data_comes_back(tmp_path):
+    _fit(_model(), tmp_path, 0, 1, data_seed=7)
+    assert saved_data_seed(_path(tmp_path, 1)) == 7
+    assert saved_data_seed(_path(tmp_path, 2)) is None
 
 
 def test_a_state_never_outlives_its_weights(tmp_path, monkeypatch):
@@ -227,7 +232,8 @@ devices = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(devices[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
 from mrcnn.engine.callbacks import NonFiniteLossError, NonFiniteLossGuard
-from mrcnn.engine.checkpoints import TrainingCheckpoint, restore_training_state
+from mrcnn.engine.checkpoints import TrainingCheckpoint, TrainingState
+from mrcnn.engine.training_state import restore_training_state
 from mrcnn.engine.weights import load_weights
 from tests.engine.small_models import detector, randomise, same, values
 
@@ -243,7 +249,8 @@ def make():
         return model
 
 straight, resumed = make(), make()
-straight.fit(x, y, epochs=2, callbacks=[NonFiniteLossGuard(), TrainingCheckpoint(template)], **options)
+callbacks = [NonFiniteLossGuard(), TrainingCheckpoint(template), TrainingState(template)]
+straight.fit(x, y, epochs=2, callbacks=callbacks, **options)
 load_weights(resumed, template.format(epoch=2))
 assert restore_training_state(resumed, template.format(epoch=2)) is True
 for model in (straight, resumed):

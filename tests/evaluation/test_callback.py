@@ -59,6 +59,15 @@ def test_every_must_be_positive(dataset):
         MeanAPCallback(None, dataset, every=0)
 
 
+def test_an_evaluation_that_fails_does_not_end_training(dataset, caplog):
+    def broken(image_id):
+        raise OSError("00012.jpg is truncated")
+
+    history = fit([MeanAPCallback(FakeModel(broken), dataset)], epochs=2).history
+    assert len(history["loss"]) == 2 and "val_mAP" not in history
+    assert "val_mAP is left out of epoch 2. OSError: 00012.jpg is truncated" in caplog.text
+
+
 def test_a_detector_without_masks_is_measured_by_its_boxes(dataset):
     def boxes_of(image_id):
         return {name: value for name, value in truth_as_result(dataset, image_id).items() if name != "masks"}
