@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from .keypoints import hide_outside
+from .masks import binary_masks
 
 # Augmenters that choose among others; which of their children run on masks is asked for each.
 _CHOOSERS = {
@@ -71,11 +72,9 @@ def augment(image, masks, augmentation, rng=None, keypoints=None, mirrored=None)
             f"{masks.shape} to {np.shape(new_masks)}; both must keep their shape. Use augmenters that keep "
             "the size (keep_size=True), and keep one mask for each object."
         )
-    new_masks = np.asarray(new_masks)
-    new_masks = new_masks if new_masks.dtype == bool else new_masks != 0
     if keypoints is not None:
         new_keypoints = hide_outside(np.asarray(new_keypoints), image.shape)
-    return np.asarray(new_image), new_masks, new_keypoints
+    return np.asarray(new_image), binary_masks(np.asarray(new_masks)), new_keypoints
 
 
 def flip_at_random(rng=None):
