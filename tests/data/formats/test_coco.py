@@ -117,9 +117,10 @@ class TestWhatIsWrong:
             f"{tmp_path / 'annotations.json'}: left out 2 annotations without a usable polygon. Correct the file if "
             "they should count."]
 
-    def test_bad_rle(self, tmp_path):
-        with pytest.raises(ValueError, match="annotation 77 of image 1 has a bad RLE.*add up to 2400"):
-            load(write_coco(tmp_path, [annotation(77, {"size": [HEIGHT, WIDTH], "counts": [5, 5]})]))
+    @pytest.mark.parametrize("counts", [[5, 5], [0.5, 2399.5], [2401, -1], [float("nan"), 2400]])
+    def test_bad_rle(self, tmp_path, counts):
+        with pytest.raises(ValueError, match="annotation 77 of image 1 has a bad RLE.*whole numbers.*add up to 2400"):
+            load(write_coco(tmp_path, [annotation(77, {"size": [HEIGHT, WIDTH], "counts": counts})]))
 
     def test_categories_that_change_their_meaning(self, tmp_path):
         dataset = load(write_coco(tmp_path / "a", []))
