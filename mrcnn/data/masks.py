@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .resize import bilinear
+from .bilinear import bilinear
 
 
 def binary_masks(masks):
