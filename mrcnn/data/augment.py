@@ -11,6 +11,7 @@ import sys
 import numpy as np
 
 from .keypoints import hide_outside
+from .masks import binary_masks
 
 # Augmenters that choose among others; which of their children run on masks is asked for each.
 _CHOOSERS = {
@@ -53,29 +54,43 @@ def augment(image, masks, augmentation, rng=None, keypoints=None, mirrored=None)
         the image; None if there were none.
 
     Raises:
-        TypeError: the augmentation is neither. ValueError: it changed a size or the number of masks, or is a callable
-        that does not take the keypoints there are.
+        TypeError, ValueError: as of `check_augmentation`. ValueError: it changed a size or the number of masks.
     """
+    check_augmentation(augmentation, keypoints is not None)
     if is_imgaug(augmentation):
         new_image, new_masks, new_keypoints = _run_imgaug(augmentation, image, masks, rng, keypoints, mirrored)
-    elif callable(augmentation):
-        new_image, new_masks, new_keypoints = _run_callable(augmentation, image, masks, rng, keypoints)
     else:
-        raise TypeError(
-            f"augmentation is a {type(augmentation).__name__}; it must be an imgaug augmenter (put a list "
-            "into iaa.Sequential) or a function (image, masks) -> (image, masks)."
-        )
+        new_image, new_masks, new_keypoints = _run_callable(augmentation, image, masks, rng, keypoints)
     if np.shape(new_image) != image.shape or np.shape(new_masks) != masks.shape:
         raise ValueError(
             f"augmentation changed the image from {image.shape} to {np.shape(new_image)} and the masks from "
             f"{masks.shape} to {np.shape(new_masks)}; both must keep their shape. Use augmenters that keep "
             "the size (keep_size=True), and keep one mask for each object."
         )
-    new_masks = np.asarray(new_masks)
-    new_masks = new_masks if new_masks.dtype == bool else new_masks != 0
     if keypoints is not None:
         new_keypoints = hide_outside(np.asarray(new_keypoints), image.shape)
-    return np.asarray(new_image), new_masks, new_keypoints
+    return np.asarray(new_image), binary_masks(np.asarray(new_masks)), new_keypoints
+
+
+def check_augmentation(augmentation, with_keypoints=False):
+    """Whether `augment` can use it.
+
+    Raises:
+        TypeError: it is neither an imgaug augmenter nor callable. ValueError: it is a callable that does not take the
+        keypoints there are.
+    """
+    if is_imgaug(augmentation):
+        return
+    if not callable(augmentation):
+        raise TypeError(
+            f"augmentation is a {type(augmentation).__name__}; it must be an imgaug augmenter (put a list "
+            "into iaa.Sequential) or a function (image, masks) -> (image, masks)."
+        )
+    if with_keypoints and not _takes(augmentation, "keypoints"):
+        raise ValueError(
+            "augmentation does not take keypoints, which would stay behind: give the function a third argument "
+            "named keypoints and return (image, masks, keypoints), or use an imgaug augmenter."
+        )
 
 
 def flip_at_random(rng=None):
@@ -94,11 +109,6 @@ def _run_callable(augmentation, image, masks, rng, keypoints):
     if keypoints is None:
         expected = "the pair (image, masks)"
     else:
-        if not _takes(augmentation, "keypoints"):
-            raise ValueError(
-                "augmentation does not take keypoints, which would stay behind: give the function a third argument "
-                "named keypoints and return (image, masks, keypoints), or use an imgaug augmenter."
-            )
         arguments["keypoints"] = keypoints
         expected = "the triple (image, masks, keypoints)"
     result = augmentation(image, masks, **arguments)

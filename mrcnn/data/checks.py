@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .masks import binary_masks
 from .report import image_label, warn_once
 
 # C5 has a 32nd of an image's sides, and must be whole.
@@ -87,6 +88,12 @@ def checked_masks(dataset, config, image_id, image_shape):
 
     Objects with an empty mask, and objects of class 0, are left out with one line in the log.
 
+    Args:
+        dataset: a prepared `Dataset`.
+        config: NUM_CLASSES is read, and with keypoints NUM_KEYPOINTS.
+        image_id: number of the image in the dataset.
+        image_shape: (H, W, ...) that the masks must have; None takes them at any size, and gives [0, 0, 0] for none.
+
     Raises:
         DataError: they cannot be masks and class ids of an image of this shape.
     """
@@ -135,8 +142,8 @@ def _class_ids(class_ids, config, label):
     if wrong.size:
         raise DataError(
             f"{label}: load_mask() returned class id {wrong[0]}, but NUM_CLASSES = {config.NUM_CLASSES} "
-            f"allows 1 to {config.NUM_CLASSES - 1}. Set NUM_CLASSES to 1 + the number of classes, or correct "
-            "load_mask().",
+            f"allows 1 to {config.NUM_CLASSES - 1}. Name all classes with add_class() and set NUM_CLASSES to 1 + their "
+            "number, or correct load_mask().",
             "class ids out of range",
         )
     return array
@@ -149,9 +156,8 @@ def _masks(masks, class_ids, image_shape, label):
         raise DataError(
             f"{label}: load_mask() returned masks of different sizes ({error}).", "masks cannot become bool"
         ) from error
-    height, width = image_shape[:2]
     if masks.size == 0 and not len(class_ids):
-        return np.zeros((height, width, 0), dtype=bool)
+        return np.zeros((*(image_shape or (0, 0))[:2], 0), dtype=bool)
     if masks.ndim == 2:
         masks = masks[:, :, None]
     if masks.ndim != 3 or not _is_numeric(masks):
@@ -160,6 +166,7 @@ def _masks(masks, class_ids, image_shape, label):
             "they must be an array of numbers [height, width, count].",
             "masks cannot become bool",
         )
+    height, width = (image_shape or masks.shape)[:2]
     if masks.shape[:2] != (height, width):
         swapped = masks.shape[1:] == (height, width)
         hint = (
@@ -179,7 +186,7 @@ def _masks(masks, class_ids, image_shape, label):
             "masks and class ids differ in number",
         )
     # Masks stacked from other orders in memory would be copied again at each step.
-    return np.ascontiguousarray(masks if masks.dtype == bool else masks != 0)
+    return np.ascontiguousarray(binary_masks(masks))
 
 
 def checked_keypoints(dataset, image_id, expected):
@@ -224,8 +231,8 @@ def _is_object(dataset, image_id, masks, class_ids):
         dataset,
         ("left out", image_id),
         f"{image_label(dataset, image_id)}: left out {np.count_nonzero(~filled)} objects with an empty mask and "
-        f"{np.count_nonzero(filled & (class_ids == 0))} of class 0 (background) of {len(keep)}. "
-        "Correct load_mask() if they should count.",
+        f"{np.count_nonzero(filled & (class_ids == 0))} of class 0 (background) of {len(keep)}, numbers "
+        f"{np.flatnonzero(~keep)[:5].tolist()} from 0. Correct load_mask() or the annotation if they should count.",
     )
     return keep
 

@@ -65,7 +65,7 @@ class Dataset:
         Args:
             source: name of the data source.
             image_id: the id that the source uses, number or text.
-            path: its file; None for images made by `load_image`.
+            path: its file, or its address (http, https, ftp); None for images made by `load_image`.
             **kwargs: anything that `load_mask` needs later; kept in `image_info`.
         """
         self.image_info.append({"id": image_id, "source": source, "path": path, **kwargs})

@@ -6,6 +6,7 @@ import threading
 import keras
 import numpy as np
 
+from .augment import check_augmentation
 from .batch import (
     CROPS_TO_TRY,
     MAX_FAILURES,
@@ -37,7 +38,7 @@ class DataGenerator(keras.utils.PyDataset):
     every epoch is the same: for validation. Batches are always full: the last one goes on from
     the start. All random choices follow from the seed, the epoch and the place in it, so threads
     do not change them. Images without objects are passed over unless KEEP_EMPTY_IMAGES; an image
-    that fails is logged once and the next one takes its place.
+    that fails is logged once and the next one takes its place; several in a row that never failed before stop.
 
     Pass `shuffle=False` to `fit`: Keras would otherwise mix the batches of an epoch once more, and
     its step numbers would no longer be the index that `image_ids_of` takes. Add `EpochCounter` to
@@ -77,6 +78,8 @@ class DataGenerator(keras.utils.PyDataset):
         with_keypoints=False,
     ):
         check_dataset(dataset, config, with_keypoints)
+        if augmentation is not None:
+            check_augmentation(augmentation, with_keypoints)
         if steps is not None and steps <= 0:
             raise ValueError(
                 f"steps = {steps}; an epoch needs a batch or more (STEPS_PER_EPOCH, VALIDATION_STEPS)."
@@ -206,13 +209,16 @@ class DataGenerator(keras.utils.PyDataset):
 
     def _item(self, epoch, slot):
         """The image of a place in the epoch, or the next one that loads and has objects."""
-        failures = []
+        # By image, which may come up more than once.
+        failures, new_in_a_row, loaded = {}, [], False
         candidates = self._candidates(epoch, slot)
         if self.config.IMAGE_RESIZE_MODE == "crop":
             # Where no piece held an object, another piece of the same image may.
             candidates = np.resize(candidates, max(len(candidates), CROPS_TO_TRY))
         for attempt, position in enumerate(candidates):
             image_id = self.image_ids[position]
+            if image_id in failures:
+                continue
             try:
                 item = load_item(
                     self.dataset,
@@ -226,24 +232,29 @@ class DataGenerator(keras.utils.PyDataset):
                     with_keypoints=self.with_keypoints,
                 )
             except Exception as error:
-                failures.append(self._note_failure(image_id, error))
-                if len(failures) >= MAX_FAILURES:
-                    raise RuntimeError(_too_many(failures)) from error
+                failures[image_id], is_new = self._note_failure(image_id, error)
+                # Those known to be bad are met again in every epoch, and say nothing of the rest.
+                if is_new:
+                    new_in_a_row.append(failures[image_id])
+                if len(new_in_a_row) >= MAX_FAILURES:
+                    raise RuntimeError(_too_many(new_in_a_row)) from error
                 continue
-            failures = []
+            new_in_a_row, loaded = [], True
             if item is not None:
                 if attempt:
                     with self._lock:
                         self._substitutes[epoch, slot] = image_id
                 return item
-        if failures:
-            raise RuntimeError(_too_many(failures))
+        if not loaded:
+            raise RuntimeError(_too_many(list(failures.values())))
+        but = f" ({len(failures)} cannot be loaded)" if failures else ""
         raise ValueError(
-            f"None of the {len(self.image_ids)} images has an object. Correct load_mask(), or set "
+            f"None of the {len(self.image_ids)} images has an object{but}. Correct load_mask(), or set "
             "KEEP_EMPTY_IMAGES = True to train on images without objects."
         )
 
     def _note_failure(self, image_id, error):
+        """A line that says what failed, logged the first time, and whether this is the first time."""
         text = str(error)
         label = image_label(self.dataset, image_id)
         # Errors of the data room already begin with the image.
@@ -255,7 +266,7 @@ class DataGenerator(keras.utils.PyDataset):
             self._failed.add(image_id)
         if first:
             logger.warning(f"Skipped, the next image takes its place. {line}", exc_info=_is_bug(error))
-        return line
+        return line, first
 
 
 class EpochCounter(keras.callbacks.Callback):
@@ -279,5 +290,5 @@ def _is_bug(error):
 
 
 def _too_many(failures):
-    lines = "\n".join(failures)
+    lines = "\n".join(failures[:MAX_FAILURES])
     return f"{len(failures)} images in a row could not be loaded; training stops.\n{lines}"

@@ -8,10 +8,8 @@ import numpy as np
 from .checks import DataError, all_masks, checked_image, checked_keypoints, have_pixels
 from .image_header import read_header
 from .load import active_class_ids
+from .regions import beyond_borders
 from .report import image_label
-
-# Annotation tools place points on the image's very edge: within this many pixels nothing is amiss.
-EDGE_TOLERANCE = 1.0
 
 
 def look_at_image(dataset, config, image_id):
@@ -100,7 +98,7 @@ def _in_orientation(info, label, shape):
 def _beyond_borders(boxes, label, shape):
     if boxes is None:
         return
-    over = np.concatenate([-boxes[:, :2], boxes[:, 2:] - shape[:2]], axis=1).max(axis=1) > EDGE_TOLERANCE
+    over = beyond_borders(boxes, shape)
     if over.any():
         first = int(np.flatnonzero(over)[0])
         yield ("objects outside the image",

@@ -6,6 +6,7 @@ import numpy as np
 
 from .anchor_targets import build_rpn_targets
 from .anchors import config_anchors
+from .augment import check_augmentation
 from .batch import (
     CROPS_TO_TRY,
     MAX_FAILURES,
@@ -47,6 +48,8 @@ def data_generator(
         ValueError: the dataset is empty or not prepared. RuntimeError: several images in a row failed.
     """
     check_dataset(dataset, config)
+    if augmentation is not None:
+        check_augmentation(augmentation)
     options = {
         "augment": augment,
         "augmentation": augmentation,

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from .resize import edge_bilinear
+from .bilinear import edge_bilinear
 
 
 def paste_padded(masks, boxes, image_shape):

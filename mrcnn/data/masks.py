@@ -2,14 +2,22 @@
 
 import numpy as np
 
-from .resize import bilinear
+from .bilinear import bilinear
+
+
+def binary_masks(masks):
+    """Annotated masks of any dtype as bool: every value but zero belongs to the object, and NaN does not."""
+    if masks.dtype == bool:
+        return masks
+    binary = masks != 0
+    return binary & (masks == masks) if masks.dtype.kind == "f" else binary
 
 
 def extract_bboxes(mask):
     """Smallest boxes around masks.
 
     Args:
-        mask: [H, W, N], any dtype; what is not zero belongs to the object.
+        mask: [H, W, N], any dtype, see `binary_masks`.
 
     Returns:
         int32 [N, (y1, x1, y2, x2)] in pixels, y2 and x2 just outside; zeros for an empty mask.
@@ -46,9 +54,7 @@ def _only_used(mask, rows, axis):
 
 def _occupied(mask):
     """Which rows [H, N] and columns [W, N] hold a pixel of each mask [H, W, N]."""
-    mask = np.asarray(mask)
-    if mask.dtype != bool:
-        mask = mask != 0
+    mask = binary_masks(np.asarray(mask))
     height, width, count = mask.shape
     columns = mask.reshape(height, width * count).any(axis=0).reshape(width, count)
     # Halving the width keeps the inner loops long; numpy's own reduction over the middle axis
@@ -111,7 +117,7 @@ def sample_mini_masks(mask, boxes, mini_shape, rows, columns):
         )
     ys, y_weights = _taps(boxes[:, 0], boxes[:, 2], height, rows)
     xs, x_weights = _taps(boxes[:, 1], boxes[:, 3], width, columns)
-    mask = np.ascontiguousarray(mask if mask.dtype == bool else mask != 0)
+    mask = np.ascontiguousarray(binary_masks(mask))
     count = mask.shape[2]
     flat = mask.reshape(-1)
     base = ys[..., None, :] * mask.shape[1]
@@ -215,4 +221,4 @@ def mold_mask(mask, config):
     """Masks [H, W, N] in the form that training takes: mini masks if USE_MINI_MASK says so."""
     if config.USE_MINI_MASK:
         return minimize_mask(extract_bboxes(mask), mask, config.MINI_MASK_SHAPE)
-    return mask.astype(bool)
+    return binary_masks(mask)

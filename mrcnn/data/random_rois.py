@@ -5,9 +5,9 @@ For studying the heads without the region proposal network (USE_RPN_ROIS = False
 
 import numpy as np
 
+from .bilinear import bilinear
 from .boxes import box_refinement, compute_overlaps
 from .masks import expand_mask
-from .resize import bilinear
 
 POSITIVE_IOU = 0.5
 

@@ -1,6 +1,7 @@
-"""Reading one image file as an array of three channels."""
+"""Reading one image, a file or an address, as an array of three channels."""
 
 import os
+import re
 
 import numpy as np
 
@@ -9,7 +10,7 @@ def read_image(path, label):
     """Read an image file.
 
     Args:
-        path: file name.
+        path: file name, or a text that begins with http://, https:// or ftp://: fetched anew each time.
         label: names the image in errors.
 
     Returns:
@@ -19,8 +20,10 @@ def read_image(path, label):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the path is None, or the file is empty, cut short or not an image.
+        ValueError: the path is None, the file is empty, cut short or not an image, or the address gives none.
     """
+    if _is_address(path):
+        return as_three_channels(_fetch(path, label))
     path = existing_file(path, label)
     try:
         array = _decode(path)
@@ -53,6 +56,21 @@ def as_three_channels(array):
     if channels in (1, 2):
         return np.repeat(array[:, :, :1], 3, axis=2)
     return np.ascontiguousarray(array[:, :, :3]) if channels == 4 else array
+
+
+def _is_address(path):
+    return isinstance(path, str) and re.match("(https?|ftp)://", path, re.IGNORECASE) is not None
+
+
+def _fetch(address, label):
+    try:
+        return _decode_with_skimage(address)
+    except Exception as error:
+        # The connection has its own exceptions, and so has every codec.
+        raise ValueError(
+            f"{label}: the address {address!r} gives no image ({type(error).__name__}: {error}). Open it in a browser "
+            "to see why, or download the image and give add_image() its path."
+        ) from error
 
 
 def _decode(path):

@@ -12,6 +12,8 @@ from .polygon_fill import fill_polygon
 
 # Far beyond any image, and small enough for the whole numbers that drawing libraries count in.
 MAX_COORDINATE = 1e9
+# Annotation tools place points on the image's very edge: within this many pixels nothing is amiss.
+EDGE_TOLERANCE = 1.0
 
 
 def polygon_mask(xs, ys, shape):
@@ -90,6 +92,12 @@ def point_mask(cx, cy, shape):
     """The one pixel nearest to (cx, cy); none if that lies outside the image."""
     check_coordinates(cx, cy)
     return rectangle_mask(round(cx), round(cy), 1, 1, shape)
+
+
+def beyond_borders(boxes, shape):
+    """Which of the boxes [N, (y1, x1, y2, x2)] in pixels reach out of an image of `shape` (H, W, ...): bool [N]."""
+    outside = np.concatenate([-boxes[:, :2], boxes[:, 2:] - shape[:2]], axis=1)
+    return outside.max(axis=1) > EDGE_TOLERANCE
 
 
 def checked_points(xs, ys):

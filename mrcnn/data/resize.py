@@ -1,20 +1,16 @@
-"""Resizing of images and masks to what the network takes.
+"""Resizing of images and masks to what the network takes: scale, padding, crop."""
 
-The numbers follow scikit-image's bilinear resize without smoothing: pixel centres are aligned
-and what lies outside the image counts as black, so enlarged pictures fade at their border, down
-to their darkest pixel.
-OpenCV does the work where it is installed and repeats the border pixel instead; one factor for
-each border row and column turns that into the same result.
-"""
-
-import functools
-import math
 import random
 from typing import NamedTuple
 
 import numpy as np
 
+from .bilinear import bilinear, edge_bilinear
+
 PAD_MULTIPLE = 64
+# Normalised boxes reach from the centre of the first pixel to that of the last: in a window of one pixel, all boxes
+# would be empty.
+LEAST_SIDE = 2
 # Sides are resized and padded as other programs do it.
 EXACT_MODES = ("pad32", "pad32_smooth")
 
@@ -43,8 +39,7 @@ def plan_resize(height, width, min_dim=None, max_dim=None, min_scale=None, mode=
     if mode in EXACT_MODES:
         return _plan_by_short_side(height, width, min_dim, max_dim, mode)
     scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
-    # Very long pictures: the short side must not vanish.
-    size = max(1, round(height * scale)), max(1, round(width * scale))
+    size = tuple(max(LEAST_SIDE, round(side * scale)) for side in (height, width))
     if mode == "crop":
         if not min_dim:
             raise ValueError('IMAGE_RESIZE_MODE "crop" needs min_dim (IMAGE_MIN_DIM), the side of the piece.')
@@ -79,7 +74,7 @@ def _plan_by_short_side(height, width, min_dim, max_dim, mode):
     else:
         scale = min_dim / min(height, width)
         scale *= min(1, max_dim / (scale * max(height, width)))
-        size = int(height * scale + 0.5), int(width * scale + 0.5)
+        size = max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
     padding = [(0, -side % 32) for side in size] + [(0, 0)]
     return ResizePlan(size, (0, 0, *size), scale, padding, None, exact=mode)
 
@@ -157,31 +152,6 @@ def apply_plan(image, plan):
     return padded
 
 
-def bilinear(image, size):
-    """Bilinear resize of [H, W] or [H, W, C] to `size`, black outside: float32 or float64.
-
-    8 and 16 bit numbers come back as float32, which holds them exactly, others as float64.
-    """
-    exact_in_32_bits = image.dtype.itemsize <= 2 or image.dtype == np.float32
-    image = np.ascontiguousarray(image, dtype=np.float32 if exact_in_32_bits else np.float64)
-    height, width = size
-    try:
-        import cv2
-    except ImportError:
-        from skimage.transform import resize as skimage_resize
-
-        return skimage_resize(
-            image, size, order=1, mode="constant", cval=0, preserve_range=True, anti_aliasing=False
-        )
-    result = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    result = result.reshape(height, width, *image.shape[2:])
-    if height > image.shape[0] or width > image.shape[1]:
-        limits = image.min(), image.max()
-        _fade_border(result.T, image.shape[0], limits)
-        _fade_border(result.swapaxes(1, -1), image.shape[1], limits)
-    return result
-
-
 def resize_exactly(image, size, mode):
     """[H, W, C] to `size` (height, width) as torchvision ("pad32") or Detectron2 ("pad32_smooth") does it: float32.
 
@@ -194,45 +164,6 @@ def resize_exactly(image, size, mode):
     # Pillow knows pictures of one, three and four channels; the channels do not touch each other.
     planes = [Image.fromarray(plane).resize(size[::-1], Image.BILINEAR) for plane in np.moveaxis(image, -1, 0)]
     return np.stack([np.asarray(plane) for plane in planes], axis=-1).astype(np.float32)
-
-
-def edge_bilinear(image, size):
-    """Bilinear resize of [H, W] or [H, W, C] to `size` (height, width): float32, the border pixel repeated outside.
-
-    Half-pixel centres and no smoothing when shrinking, as in PyTorch's `interpolate`.
-    """
-    import cv2
-
-    result = cv2.resize(image.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
-    return result.reshape(*size, *image.shape[2:])
-
-
-def _fade_border(result, length, limits):
-    """Darken, in place, the columns of `result` [..., W] that reach outside the `length` columns they came from.
-
-    Everything stays within `limits`, the lowest and highest value of the source.
-    """
-    count, first, last = _border(result.shape[-1], length)
-    low, high = limits
-    for columns, shares in ((result[..., :count], first), (result[..., result.shape[-1] - count :], last)):
-        np.multiply(columns, shares, out=columns)
-        # Shares are 1 at most: only numbers above 0 can fall too low, and only those below 0 rise too high.
-        if low > 0:
-            np.maximum(columns, low, out=columns)
-        if high < 0:
-            np.minimum(columns, high, out=columns)
-
-
-# Many masks are pasted at few sizes.
-@functools.lru_cache(maxsize=4096)
-def _border(width, length):
-    """How many of `width` columns made from `length` reach outside on a side; shares from the source: first, last."""
-    count = math.ceil(0.5 * width / length - 0.5)
-    columns = np.arange(-count, count) % width
-    # Where the columns' samples lie, in source columns whose centres are whole numbers.
-    positions = (columns + 0.5) * (length / width) - 0.5
-    shares = 1 - (np.abs(positions - (length - 1) / 2) - (length - 1) / 2)
-    return count, shares[count:], shares[:count]
 
 
 def resize(
@@ -285,7 +216,9 @@ def resize_mask(mask, scale, padding, crop=None):
     Returns:
         [h, w, N], the same dtype.
     """
-    height, width = (max(1, round(side * scale)) for side in mask.shape[:2])
+    # Only where the image was left as it is may a side have one pixel.
+    least = LEAST_SIDE if scale != 1 or any(map(any, padding)) else 1
+    height, width = (max(least, round(side * scale)) for side in mask.shape[:2])
     rows = nearest_rows(mask.shape[0], height, padding[0], crop and (crop[0], crop[2]))
     columns = nearest_rows(mask.shape[1], width, padding[1], crop and (crop[1], crop[3]))
     return take_mask(mask, rows, columns)

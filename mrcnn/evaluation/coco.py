@@ -32,7 +32,8 @@ def evaluate(model, dataset, image_ids=None, limit=None, max_detections=None, ve
         likewise (object keypoint similarity in place of IoU, 20 detections).
 
     Raises:
-        ValueError: no images, or detections that do not fit the dataset.
+        ValueError: no images or unknown ones, detections that do not fit the dataset, or a `load_mask` that training
+            would refuse too; the text names the image.
         ImportError: pycocotools is missing.
     """
     image_ids = selected_images(dataset, image_ids, limit)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.boxes import compute_overlaps
 from ..data.masks import extract_bboxes
+from ..data.report import image_label
 from .ap import matching_order, real_rows
 from .detections import detect_all, inference_model, selected_images
 from .ground_truth import encode_masks, load_objects, pycocotools
@@ -125,15 +126,15 @@ def _confusion_of(results, dataset, iou_threshold, score_threshold, overlap):
     for image_id, result in results:
         if overlap == "mask" and "masks" not in result:
             raise ValueError('The detector makes no masks; pass overlap="box".')
-        masks, class_ids = load_objects(dataset, image_id)
+        masks, class_ids, _ = load_objects(dataset, image_id)
         try:
             matrix += confusion_matrix(
                 extract_bboxes(masks), class_ids, masks if overlap == "mask" else None, result["rois"],
                 result["class_ids"], result["scores"], result["masks"] if overlap == "mask" else None,
                 dataset.num_classes, iou_threshold, score_threshold)
         except ValueError as error:
-            raise ValueError(f"Image {image_id}: {error}. Model and dataset must have the same classes, load_image "
-                             "and load_mask the same size") from error
+            raise ValueError(f"{image_label(dataset, image_id)}: {error}. Model and dataset must have the same "
+                             "classes, load_image and load_mask the same size") from error
     return matrix
 
 

@@ -12,13 +12,18 @@ def selected_images(dataset, image_ids, limit):
         limit: only the first so many of them; None means all.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or some are not the dataset's.
     """
     chosen = dataset.image_ids if image_ids is None else image_ids
     chosen = list(dict.fromkeys(int(image_id) for image_id in chosen))[:limit]
     if not chosen:
         raise ValueError(f"No image to evaluate: the dataset has {len(dataset.image_ids)} images (was "
                          f"prepare() called?), image_ids={image_ids}, limit={limit}")
+    strangers = sorted(set(chosen) - {int(image_id) for image_id in dataset.image_ids})
+    if strangers:
+        raise ValueError(f"There is no image {strangers[0]} ({len(strangers)} of {len(chosen)} image_ids are unknown): "
+                         f"{type(dataset).__name__} has {len(dataset.image_ids)}. Use some of dataset.image_ids, which "
+                         "prepare() numbers from 0")
     return chosen
 
 

@@ -2,18 +2,22 @@
 
 import contextlib
 import io
+from types import SimpleNamespace
 
 import numpy as np
 
+from ..data.checks import checked_objects
 from ..data.masks import extract_bboxes
+from ..data.report import image_info_of, image_label
 
 
 def build_ground_truth(dataset, image_ids=None):
     """The dataset's objects as a COCO instances dictionary.
 
     Image ids and category ids are the dataset's own (positions in `image_info` and `class_info`). Boxes
-    enclose the masks; areas are mask areas. A negative class id from `load_mask` marks a crowd. Objects
-    without a pixel are left out, for no detection can find them. Keypoints are added where the dataset has any.
+    enclose the masks; areas are mask areas. A negative class id from `load_mask` marks a crowd. What training
+    leaves out, objects without a pixel or of class 0, is left out here too, with a line in the log. Keypoints are
+    added where the dataset has any.
 
     Args:
         dataset: prepared Dataset.
@@ -24,23 +28,24 @@ def build_ground_truth(dataset, image_ids=None):
         image.
 
     Raises:
-        ValueError: `load_mask` returned masks and class ids that do not fit together.
+        IndexError: there is no such image.
+        ValueError: `load_mask` returned something that cannot be; the text names image and cure.
     """
     images, annotations = [], []
     for image_id in dataset.image_ids if image_ids is None else image_ids:
         image_id = int(image_id)
-        masks, class_ids = load_objects(dataset, image_id)
+        info = image_info_of(dataset, image_id)
+        masks, class_ids, keypoints = load_objects(dataset, image_id)
         height, width = masks.shape[:2] if len(class_ids) else dataset.load_image(image_id).shape[:2]
         images.append({"id": image_id, "height": int(height), "width": int(width),
-                       "file_name": str(dataset.image_info[image_id].get("path") or image_id)})
-        keypoints = dataset.load_keypoints(image_id) if dataset.keypoint_names else None
+                       "file_name": str(info.get("path") or image_id)})
         annotations += _truth_annotations(image_id, masks, class_ids, keypoints, first_id=len(annotations) + 1)
     categories = [{"id": class_id, "name": name, "supercategory": ""}
                   for class_id, name in enumerate(dataset.class_names) if class_id > 0]
     return {"info": {}, "images": images, "categories": categories, "annotations": annotations}
 
 
-def results_to_coco(result, image_id, category_ids=None):
+def results_to_coco(result, image_id, category_ids=None, label=None):
     """One image's detections in the layout of COCO's result files.
 
     Args:
@@ -49,6 +54,7 @@ def results_to_coco(result, image_id, category_ids=None):
         image_id: the id to write.
         category_ids: maps class ids to category ids, and names the classes to keep; None keeps class ids as
             they are.
+        label: names the image in errors; None means by `image_id`.
 
     Returns:
         list of {"image_id", "category_id", "bbox" (x, y, width, height), "score"} and, with masks,
@@ -59,7 +65,7 @@ def results_to_coco(result, image_id, category_ids=None):
     counts = {len(rois), len(result["class_ids"]), len(result["scores"]), masks.shape[-1]}
     if len(counts) != 1:
         raise ValueError(
-            f"Image {image_id}: rois {rois.shape}, class_ids {np.shape(result['class_ids'])}, scores "
+            f"{label or f'image {image_id}'}: rois {rois.shape}, class_ids {np.shape(result['class_ids'])}, scores "
             f"{np.shape(result['scores'])} and masks {masks.shape} differ in their number: expected [N, 4], "
             "[N], [N] and [H, W, N]")
     shapes = [{"segmentation": mask} for mask in encode_masks(masks)] if "masks" in result else [{}] * len(rois)
@@ -168,51 +174,44 @@ class GroundTruth:
             ValueError: a class id that the dataset does not have, or masks that have not the size of the
                 image.
         """
+        label = image_label(self._dataset, image_id)
         strangers = set(np.asarray(result["class_ids"]).astype(int).tolist()) - set(self.class_names)
         if strangers:
-            raise ValueError(f"Image {image_id}: detected class id {min(strangers)}, but the dataset has the "
+            raise ValueError(f"{label}: detected class id {min(strangers)}, but the dataset has the "
                              f"classes 1 to {len(self.class_names)}. Model (NUM_CLASSES) and dataset "
                              "(add_class) must list the same classes")
         image = self.api.imgs[self.images[image_id]]
         expected = image["height"], image["width"]
         shape = np.shape(result["masks"])[:2] if "masks" in result else expected
         if len(result["class_ids"]) and shape != expected:
-            raise ValueError(f"Image {image_id}: detected masks are {shape} pixels, the ground truth "
+            raise ValueError(f"{label}: detected masks are {shape} pixels, the ground truth "
                              f"{expected}. load_image and load_mask must agree in size, and detections be "
                              "at the size of the image")
-        return results_to_coco(result, self.images[image_id], self.categories)
+        return results_to_coco(result, self.images[image_id], self.categories, label)
 
 
 def _binary(masks):
-    """Masks as bool: soft (float) masks are cut at one half, all others at zero."""
+    """Detected masks as bool: soft (float) masks are cut at one half, all others at zero."""
     return masks > 0.5 if np.issubdtype(masks.dtype, np.floating) else masks != 0
 
 
 def load_objects(dataset, image_id):
-    """`load_mask` checked: masks [H, W, N] bool and class ids [N] int."""
-    masks, class_ids = dataset.load_mask(image_id)
-    masks, class_ids = np.asarray(masks), np.asarray(class_ids).astype(int).reshape(-1)
-    if masks.ndim != 3 or masks.shape[-1] != len(class_ids):
-        raise ValueError(f"Image {image_id}: load_mask returned masks of shape {masks.shape} and "
-                         f"{len(class_ids)} class ids; expected [H, W, N] and [N]")
-    return _binary(masks), class_ids
+    """The objects that training would take: masks bool [H, W, N], class ids int32 [N], and keypoints float32
+    [N, K, (y, x, visibility)] or None. Raises `DataError` for what cannot be."""
+    count = len(dataset.keypoint_names)
+    expected = SimpleNamespace(NUM_CLASSES=dataset.num_classes, NUM_KEYPOINTS=count)
+    return checked_objects(dataset, expected, image_id, image_shape=None, with_keypoints=count > 0)
 
 
 def _truth_annotations(image_id, masks, class_ids, keypoints, first_id):
     """COCO annotations of one image. Ids count from 1: pycocotools takes the id 0 for 'no match'."""
-    areas = [int(np.count_nonzero(masks[..., i])) for i in range(len(class_ids))]
-    keep = np.flatnonzero(areas)
-    if keep.size == 0:
-        return []
-    kept = masks[..., keep]
-    rows = zip(keep, extract_bboxes(kept), encode_masks(kept), strict=True)
+    rows = zip(class_ids.tolist(), extract_bboxes(masks), encode_masks(masks), strict=True)
     annotations = [
-        {"id": first_id + offset, "image_id": image_id, "category_id": abs(int(class_ids[i])),
-         "iscrowd": int(class_ids[i] < 0), "bbox": _xywh(box), "area": areas[i], "segmentation": segmentation}
-        for offset, (i, box, segmentation) in enumerate(rows)]
+        {"id": first_id + i, "image_id": image_id, "category_id": abs(class_id), "iscrowd": int(class_id < 0),
+         "bbox": _xywh(box), "area": int(np.count_nonzero(masks[..., i])), "segmentation": segmentation}
+        for i, (class_id, box, segmentation) in enumerate(rows)]
     if keypoints is not None:
-        for i, annotation in zip(keep, annotations, strict=True):
-            points = np.asarray(keypoints)[i]
+        for points, annotation in zip(keypoints, annotations, strict=True):
             annotation["keypoints"] = points[:, [1, 0, 2]].ravel().tolist()
             annotation["num_keypoints"] = int(np.count_nonzero(points[:, 2]))
     return annotations

@@ -7,6 +7,8 @@ import numpy as np
 from keras import ops
 
 PAD_MULTIPLE = 64
+# As of `data.resize`.
+LEAST_SIDE = 2
 
 
 def plan_resize(height, width, min_dim, max_dim, min_scale, mode):
@@ -30,7 +32,7 @@ def plan_resize(height, width, min_dim, max_dim, min_scale, mode):
         scale = ops.maximum(scale, float(min_scale))
     if max_dim and mode == "square":
         scale = ops.where(ops.round(longest * scale) > max_dim, max_dim / longest, scale)
-    size = [ops.cast(ops.maximum(ops.round(side * scale), 1.0), "int32") for side in sides]
+    size = [ops.cast(ops.maximum(ops.round(side * scale), float(LEAST_SIDE)), "int32") for side in sides]
     if mode == "square":
         return size, (max_dim, max_dim), scale
     return size, [(side + PAD_MULTIPLE - 1) // PAD_MULTIPLE * PAD_MULTIPLE for side in size], scale

@@ -13,7 +13,7 @@ FIELDS = ("bbox", "area")
 def read_annotations(path):
     """A COCO annotation file as a `pycocotools.coco.COCO` object, without what cannot be used.
 
-    What is left out, see `read_coco_json`, is counted in one printed line each.
+    The remarks of `read_coco_json` are printed.
 
     Raises:
         FileNotFoundError: no such file.
@@ -23,9 +23,9 @@ def read_annotations(path):
     if not Path(path).is_file():
         raise FileNotFoundError(f"Annotation file {path} does not exist. --dataset must name the folder that "
                                 "holds 'annotations'; coco.py and keypoints.py fetch the data with --download.")
-    content, left_out = read_coco_json(path, FIELDS)
-    for what, count in left_out.items():
-        print(f"{path}: left out {count} {what}")
+    content, remarks = read_coco_json(path, FIELDS)
+    for remark in remarks:
+        print(f"{path}: {remark}")
     coco = coco_index(content)
     print(f"{path}: {len(coco.imgs)} images, {len(coco.anns)} annotations, {len(coco.cats)} categories "
           f"({time.monotonic() - began:.1f} s)")

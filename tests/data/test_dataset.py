@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.dataset import Dataset
+from tests.file_server import dead_address, serving
 
 from .toy import ToyDataset
 
@@ -157,6 +158,25 @@ class TestReading:
         exif[0x0112] = 6
         Image.fromarray(self.PIXELS[..., :3]).save(tmp_path / "a.jpg", exif=exif)
         assert dataset_of(tmp_path / "a.jpg").load_image(0).shape == (12, 17, 3)
+
+    @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+    def test_an_address(self, tmp_path, suffix):
+        path = tmp_path / f"a.{suffix}"
+        Image.fromarray(self.PIXELS[..., 0]).save(path)
+        with serving() as start:
+            address, requests = start(path.read_bytes())
+            for end in (f"a.{suffix}", f"a.{suffix}?size=1", "a"):
+                image = dataset_of(f"{address}/{end}").load_image(0)
+                np.testing.assert_array_equal(image, dataset_of(path).load_image(0))
+        assert len(requests) == 3
+
+    def test_an_address_that_gives_no_image(self):
+        with serving() as start:
+            address, _ = start(b"<html>not found</html>")
+            with pytest.raises(ValueError, match=f'image 0 .files "a name".*{address}/a.png.* gives no image'):
+                dataset_of(f"{address}/a.png").load_image(0)
+        with pytest.raises(ValueError, match="gives no image .*URLError.*browser"):
+            dataset_of(f"{dead_address()}/a.png").load_image(0)
 
     def test_a_missing_file(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r'image 0 \(files "a name".*gone.png.*add_image'):

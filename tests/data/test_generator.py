@@ -263,10 +263,32 @@ class TestImagesThatCannotServe:
         dataset.broken = (0, 1, 2, 3)
         assert DataGenerator(dataset, ToyConfig(), shuffle=False)[0][0][1][0, 0] == 4
 
-    def test_a_small_dataset_that_fails_whole(self):
-        dataset = Failing((1, 1))
-        dataset.broken = (0, 1)
-        with pytest.raises(RuntimeError, match="2 images in a row"):
+    def test_those_known_to_be_bad_do_not_count(self):
+        dataset = Failing((1,) * 12)
+        dataset.broken = {0, 1, 2, 3}
+        generator = DataGenerator(dataset, ToyConfig(), shuffle=False)
+        assert generator[0][0][1][0, 0] == 4
+        dataset.broken = set(range(7))
+        np.testing.assert_array_equal(generator[0][0][1][:, 0], [7, 7])
+        dataset.broken = set(range(11))
+        np.testing.assert_array_equal(generator[0][0][1][:, 0], [11, 11])
+        dataset.broken = set(range(12))
+        with pytest.raises(RuntimeError, match="12 images in a row could not be loaded"):
+            generator[0]
+
+    @pytest.mark.parametrize("mode", ["square", "crop"])
+    def test_a_small_dataset_that_fails_whole(self, mode):
+        dataset, config = Failing((1, 1)), ToyConfig()
+        dataset.broken, config.IMAGE_RESIZE_MODE = (0, 1), mode
+        generator = DataGenerator(dataset, config)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="2 images in a row"):
+                generator[0]
+
+    def test_bad_images_among_images_without_objects(self):
+        dataset = Failing((0, 1, 0))
+        dataset.broken = (1,)
+        with pytest.raises(ValueError, match="None of the 3 images has an object .1 cannot be loaded"):
             DataGenerator(dataset, ToyConfig())[0]
 
     def test_sizes_that_the_network_cannot_halve(self):
@@ -309,6 +331,11 @@ class TestDatasetsThatCannotServe:
         config.NUM_CLASSES = 2
         with pytest.raises(ValueError, match="Set NUM_CLASSES = 3"):
             DataGenerator(ToyDataset(), config)
+
+    @pytest.mark.parametrize("wrong", [3, "flip", [noisy], object()])
+    def test_what_is_no_augmentation(self, wrong):
+        with pytest.raises(TypeError, match=f"augmentation is a {type(wrong).__name__}; it must be an imgaug"):
+            DataGenerator(ToyDataset(), ToyConfig(), augmentation=wrong)
 
     def test_no_steps(self):
         with pytest.raises(ValueError, match="steps = 0"):

@@ -127,6 +127,9 @@ def test_a_function_moves_the_keypoints_itself():
 def test_a_function_that_would_leave_them_behind_is_refused():
     with pytest.raises(ValueError, match="argument named keypoints"):
         augment(PICTURE, MASKS, lambda image, masks: (image, masks), None, POINTS, np.arange(3))
+    with pytest.raises(ValueError, match="named keypoints"):
+        DataGenerator(KeypointDataset(1), KeypointConfig(), augmentation=lambda image, masks: (image, masks),
+                      with_keypoints=True)
 
 
 def test_batches_hold_keypoints():

@@ -85,3 +85,8 @@ def test_nothing_to_yield():
         next(data_generator(ToyDataset((0, 0)), ToyConfig()))
     with pytest.raises(ValueError, match="prepare"):
         next(data_generator(ToyDataset(prepare=False), ToyConfig()))
+
+
+def test_what_is_no_augmentation():
+    with pytest.raises(TypeError, match="augmentation is a int"):
+        next(data_generator(ToyDataset((1,)), ToyConfig(), augmentation=3))

@@ -117,3 +117,11 @@ class TestEdges:
         assert M.mold_mask(mask, config).shape == (14, 14, 2)
         config.USE_MINI_MASK = False
         assert M.mold_mask(mask, config).shape == (20, 20, 2) and M.mold_mask(mask, config).dtype == bool
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_every_number_but_zero_is_object(dtype):
+    values = np.array([[[0, 1, 0.2, -1, 255, np.nan]]], dtype)
+    binary = M.binary_masks(values)
+    assert binary.dtype == bool and binary.ravel().tolist() == [False, True, True, True, True, False]
+    assert M.extract_bboxes(values)[:, 2].tolist() == [0, 1, 1, 1, 1, 0]

@@ -94,9 +94,14 @@ def test_square_never_passes_max_dim():
     assert R.resize_image(np.zeros((10, 500, 3), np.uint8), 100, 128)[0].shape == (128, 128, 3)
 
 
-def test_a_hair_thin_image_keeps_a_pixel():
-    image, window, *_ = R.resize_image(np.full((1, 2000, 3), 7, np.uint8), None, 64)
-    assert image.shape == (64, 64, 3) and window[2] - window[0] == 1
+@pytest.mark.parametrize("height", [1, 2])
+@pytest.mark.parametrize("mode", ["square", "pad32", "pad32_smooth"])
+def test_a_hair_thin_image_keeps_its_pixels(height, mode):
+    thin = np.full((height, 3000, 3), 7, np.uint8)
+    image, (y1, x1, y2, x2), scale, padding, crop = R.resize_image(thin, 64, 128, mode=mode)
+    assert (image[y1:y2, x1:x2] == 7).all() and y2 - y1 == (2 if mode == "square" else 1)
+    if mode == "square":
+        assert R.resize_mask(thin != 0, scale, padding, crop)[y1:y2, x1:x2].all()
 
 
 def test_crop_repeats_with_a_state():
@@ -128,6 +133,11 @@ def test_masks_follow_their_image():
     follows = R.resize_mask(mask, scale, padding, crop)
     assert follows.shape == (128, 128, 1) and follows.dtype == bool
     assert (follows[..., 0] == (resized[..., 0] > 100)).mean() > 0.99
+
+
+def test_masks_of_an_image_that_is_left_as_it_is():
+    _, _, scale, padding, crop = R.resize_image(np.zeros((1, 64, 3), np.uint8), mode="none")
+    assert R.resize_mask(np.ones((1, 64, 2), bool), scale, padding, crop).shape == (1, 64, 2)
 
 
 def test_no_masks_stay_none():

@@ -8,7 +8,15 @@ from contextlib import redirect_stdout
 import numpy as np
 import pytest
 
-from mrcnn.evaluation import build_ground_truth, evaluate, evaluate_detections, results_to_coco
+from mrcnn.config import Config
+from mrcnn.data.load import load_image_gt
+from mrcnn.evaluation import (
+    build_ground_truth,
+    confusion_of_detections,
+    evaluate,
+    evaluate_detections,
+    results_to_coco,
+)
 
 from .fakes import ArrayDataset, FakeModel, as_result, empty_result, square, truth_as_result
 
@@ -165,6 +173,21 @@ class TestGroundTruth:
             dataset = ArrayDataset([[(1, mask(2, 3, 20).astype(kind))]])
             assert build_ground_truth(dataset)["annotations"][0]["area"] == 400
 
+    def test_soft_masks_are_the_objects_that_training_sees(self):
+        soft = np.where(mask(2, 3, 20), 0.2, 0.0)
+        soft[0, 0] = np.nan
+        dataset, config = ArrayDataset([[(1, soft)]]), Config()
+        config.NUM_CLASSES, config.IMAGE_RESIZE_MODE = 3, "none"
+        assert build_ground_truth(dataset)["annotations"][0]["area"] == 400
+        assert np.count_nonzero(load_image_gt(dataset, config, 0)[4]) == 400
+
+    def test_objects_of_class_0_are_left_out_with_a_line(self, caplog):
+        dataset = ArrayDataset([[(0, mask(2, 3, 20)), (1, mask(30, 30, 20))]])
+        (only,) = build_ground_truth(dataset)["annotations"]
+        assert only["category_id"] == 1
+        assert len(caplog.records) == 1 and 'image 0 (array "0", None)' in caplog.text
+        assert "1 of class 0 (background) of 2, numbers [0]" in caplog.text
+
 
 class TestErrors:
     def test_not_prepared(self):
@@ -174,24 +197,37 @@ class TestErrors:
 
     def test_unknown_class(self, dataset):
         found = {0: as_result(np.stack([mask(0, 0, 9)], axis=-1), [7])}
-        with pytest.raises(ValueError, match="Image 0: detected class id 7, but .* the classes 1 to 2"):
+        with pytest.raises(ValueError, match="image 0 .*: detected class id 7, but .* the classes 1 to 2"):
             evaluate_detections(found, dataset, verbose=0)
 
     def test_size_of_masks(self, dataset):
         found = {1: as_result(np.ones([32, 32, 1], bool), [1])}
-        with pytest.raises(ValueError, match=r"Image 1: detected masks are \(32, 32\)"):
+        with pytest.raises(ValueError, match=r"image 1 .*: detected masks are \(32, 32\)"):
             evaluate_detections(found, dataset, verbose=0)
 
     def test_rows_that_differ(self, dataset):
         found = {1: dict(perfect(dataset)[1], scores=np.ones(3))}
-        with pytest.raises(ValueError, match="differ in their number"):
+        with pytest.raises(ValueError, match='image 1 .array "1", None.: .* differ in their number'):
             evaluate_detections(found, dataset, verbose=0)
+        with pytest.raises(ValueError, match="image 42: .* differ in their number"):
+            results_to_coco(found[1], 42)
 
-    def test_load_mask_that_does_not_fit(self):
+    @pytest.mark.parametrize("returned, what", [
+        (None, "returned a NoneType"), ((np.ones([64, 80, 2], bool), [1]), "2 masks and 1 class ids"),
+        ((np.ones([64, 80, 1], bool), [9]), "class id 9, but NUM_CLASSES = 3 allows 1 to 2.*add_class"),
+        ((np.ones([64, 80, 1], bool), ["cat"]), "whole numbers"), ((np.ones(64), [1]), r"\[height, width, count\]")])
+    def test_load_mask_that_does_not_fit(self, returned, what):
         dataset = ArrayDataset([[(1, mask(0, 0, 9))]])
-        dataset.load_mask = lambda image_id: (np.ones([64, 80, 2], bool), np.array([1]))
-        with pytest.raises(ValueError, match="Image 0: load_mask returned"):
-            build_ground_truth(dataset)
+        dataset.load_mask = lambda image_id: returned
+        for judge in (evaluate_detections, confusion_of_detections):
+            with pytest.raises(ValueError, match=f'image 0 .array "0", None.: load_mask.*{what}'):
+                judge({0: empty_result()}, dataset)
+
+    def test_unknown_images(self, dataset):
+        with pytest.raises(ValueError, match="no image 7 .1 of 2 .*: ArrayDataset has 3.*dataset.image_ids"):
+            evaluate(FakeModel(None), dataset, image_ids=[0, 7], verbose=0)
+        with pytest.raises(IndexError, match="no image 7: ArrayDataset has 3"):
+            build_ground_truth(dataset, [7])
 
     def test_pycocotools_missing(self, dataset, monkeypatch):
         monkeypatch.setitem(sys.modules, "pycocotools", None)

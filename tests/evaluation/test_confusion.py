@@ -176,7 +176,7 @@ class TestDataset:
         with pytest.raises(ValueError, match="No image to evaluate"):
             confusion_of_detections({}, dataset)
         found[2]["class_ids"][0] = 7
-        with pytest.raises(ValueError, match="Image 2: pred_class_ids holds 7"):
+        with pytest.raises(ValueError, match="image 2 .array .*: pred_class_ids holds 7"):
             confusion_of_detections(found, dataset)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import Dataset
+from ..regions import beyond_borders
 from ..report import image_info_of, image_label, logger
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
@@ -133,6 +134,17 @@ def require_images(dataset, before, where, left_out):
     if len(dataset.image_info) == before:
         first = next(left_out.lines(), "there are none.")
         raise ValueError(f"{where} gave no image that can be used. {first}")
+
+
+def warn_of_cuts(dataset, before, where):
+    """Log in one line which objects of the images from position `before` on reach out of their image."""
+    cut = []
+    for image_id, info in enumerate(dataset.image_info[before:], start=before):
+        over = beyond_borders(dataset.annotated_boxes(image_id), (info["height"], info["width"]))
+        cut += [f"object {number} of {image_label(dataset, image_id)}" for number in np.flatnonzero(over)]
+    if cut:
+        logger.warning(f"{where}: {len(cut)} objects reach out of their image, first {cut[0]}. What is outside is cut "
+                       "off, and what lies wholly outside is left out. validate() names all such images.")
 
 
 def folder_of(path, what):

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ..dataset import Dataset
-from ..report import image_info_of, logger
+from ..report import image_info_of, image_label, logger, warn_once
 from .base import image_paths, wanted_names
-from .coco_annotations import read_coco_json
+from .coco_annotations import named_annotations, read_coco_json
 
 
 class CocoDataset(Dataset):
@@ -34,13 +34,13 @@ class CocoDataset(Dataset):
             FileNotFoundError: the file, the folder or images are missing.
             ValueError: malformed annotations, or class names that the file lacks; the text says where.
         """
-        content, left_out = read_coco_json(path)
+        content, remarks = read_coco_json(path)
         if class_names is not None:
             content["categories"] = categories_named(content["categories"], class_names, path)
         else:
             content["categories"].sort(key=lambda category: (str(type(category["id"])), category["id"]))
-        for what, count in left_out.items():
-            logger.warning(f"{path}: left out {count} {what}. Correct the file if they should count.")
+        for remark in remarks:
+            logger.warning(f"{path}: {remark}")
         self.add_coco(content, Path(path).parent if images_dir is None else images_dir, path)
 
     def add_coco(self, content, images_dir, path):
@@ -91,7 +91,10 @@ class CocoDataset(Dataset):
         return image
 
     def load_mask(self, image_id):
-        """Masks bool [H, W, N] and class ids int32 [N], negative for crowds. Empty masks are left out."""
+        """Masks bool [H, W, N] and class ids int32 [N], negative for crowds.
+
+        Segmentations without a pixel in the image are left out, with one line in the log.
+        """
         from pycocotools import mask as mask_utils
 
         info = image_info_of(self, image_id)
@@ -105,6 +108,12 @@ class CocoDataset(Dataset):
                              np.int32)
         class_ids[[bool(a.get("iscrowd")) for a in annotations]] *= -1
         seen = masks.any(axis=(0, 1))
+        if not seen.all():
+            unseen = [annotations[index] for index in np.flatnonzero(~seen)]
+            label = image_label(self, image_id)
+            warn_once(self, (label, "no pixel"), f"{label}: left out {len(unseen)} annotations (ids "
+                      f"{named_annotations(unseen)}) whose segmentation covers no pixel of the image: it encloses "
+                      "nothing, or lies outside. Correct the file if they should count.")
         return masks[:, :, seen].astype(bool), class_ids[seen]
 
     def load_keypoints(self, image_id):

@@ -1,12 +1,14 @@
 """COCO's annotation files: reading them, and finding what is wrong with them before training does."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 
 from .coco_rle import check_rle
 
 # Sum of a polygon's coordinates beyond which it is taken for garbage; it also catches infinities.
 MAX_COORDINATES = 1e8
+
+_IDS_SHOWN = 5
 
 # What the masks need; evaluation with pycocotools needs more.
 FIELDS = {"images": ("id", "file_name", "height", "width"), "categories": ("id", "name"),
@@ -16,7 +18,8 @@ FIELDS = {"images": ("id", "file_name", "height", "width"), "categories": ("id",
 def read_coco_json(path, annotation_fields=()):
     """A COCO annotation file without what cannot be used.
 
-    Left out are annotations of unknown images or categories, and polygons with fewer than three points.
+    Left out are annotations of unknown images or categories, and polygons with fewer than three points. Annotations
+    that share an id are kept.
 
     Args:
         path: the JSON file.
@@ -24,7 +27,7 @@ def read_coco_json(path, annotation_fields=()):
 
     Returns:
         content: {"images", "categories", "annotations", ...} as in the file.
-        left_out: {text that says what: how many}, without zeros.
+        remarks: list of sentences on what was left out or looks wrong, with the first ids.
 
     Raises:
         FileNotFoundError: no such file.
@@ -38,8 +41,8 @@ def read_coco_json(path, annotation_fields=()):
     except (OSError, ValueError) as error:
         raise ValueError(f"Annotation file {path} cannot be read as JSON: {error}") from error
     check_fields(content, path, {**FIELDS, "annotations": FIELDS["annotations"] + tuple(annotation_fields)})
-    content["annotations"], left_out = usable_annotations(content, path)
-    return content, left_out
+    content["annotations"], remarks = usable_annotations(content, path)
+    return content, remarks + _repeated_ids(content["annotations"])
 
 
 def check_fields(content, path, fields):
@@ -75,16 +78,16 @@ def check_entry(entry, names, where):
 
 
 def usable_annotations(content, path):
-    """The annotations of `content` that can be used, and what was left out; see `read_coco_json`."""
+    """The annotations of `content` that can be used, and remarks on the others; see `read_coco_json`."""
     images = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
     categories = {category["id"] for category in content["categories"]}
-    kept, left_out = [], Counter()
+    kept, left_out = [], defaultdict(list)
     for annotation in content["annotations"]:
         segmentation = annotation["segmentation"]
         if annotation["image_id"] not in images:
-            left_out["annotations of images not in the file"] += 1
+            left_out["annotations of images not in the file"].append(annotation)
         elif annotation["category_id"] not in categories:
-            left_out["annotations of unknown categories"] += 1
+            left_out["annotations of unknown categories"].append(annotation)
         elif isinstance(segmentation, dict):
             check_rle(annotation, images[annotation["image_id"]], path)
             kept.append(annotation)
@@ -92,11 +95,28 @@ def usable_annotations(content, path):
             parts = segmentation if isinstance(segmentation, list) else []
             good = [part for part in parts if is_polygon(part)]
             if good:
-                left_out["bad polygons of usable annotations"] += len(parts) - len(good)
+                left_out["bad polygons of usable annotations"] += [annotation] * (len(parts) - len(good))
                 kept.append({**annotation, "segmentation": good})
             else:
-                left_out["annotations without a usable polygon"] += 1
-    return kept, {what: count for what, count in left_out.items() if count}
+                left_out["annotations without a usable polygon"].append(annotation)
+    return kept, [f"left out {len(found)} {what} (ids {named_annotations(found)}). Correct the file if they should "
+                  "count." for what, found in left_out.items() if found]
+
+
+def _repeated_ids(annotations):
+    """A list of one remark if ids are given more than once, else of none."""
+    counts = Counter(annotation["id"] for annotation in annotations)
+    repeated = [annotation for annotation in annotations if counts[annotation["id"]] > 1]
+    if not repeated:
+        return []
+    return [f"{len(repeated)} annotations share their id with another one (ids {named_annotations(repeated)}). All "
+            "are kept, but pycocotools sees only the last of an id: number them apart."]
+
+
+def named_annotations(annotations):
+    """Text that names the first of the annotations by their ids and images, for messages."""
+    names = list(dict.fromkeys(f"{annotation['id']} of image {annotation['image_id']}" for annotation in annotations))
+    return ", ".join(names[:_IDS_SHOWN]) + (", ..." if len(names) > _IDS_SHOWN else "")
 
 
 def is_polygon(part):

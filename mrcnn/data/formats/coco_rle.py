@@ -13,11 +13,12 @@ def check_rle(annotation, shape, path):
                          f"and width, got size {rle.get('size')}.")
     try:
         counts = rle["counts"] if isinstance(rle["counts"], list) else rle_counts(rle["counts"])
-        total = sum(counts) if min(counts, default=0) >= 0 else -1
+        sound = all(count >= 0 and count % 1 == 0 for count in counts)
     except (IndexError, TypeError, ValueError) as error:
         raise ValueError(f"{where}: its counts cannot be decoded ({error}).") from error
-    if total != size[0] * size[1]:
-        raise ValueError(f"{where}: its run lengths must not be negative and add up to {size[0] * size[1]}.")
+    if not sound or sum(counts) != size[0] * size[1]:
+        raise ValueError(f"{where}: its run lengths must be whole numbers, none negative, and add up to "
+                         f"{size[0] * size[1]}.")
 
 
 def rle_counts(text):

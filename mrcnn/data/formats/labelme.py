@@ -7,7 +7,16 @@ import numpy as np
 from ..image_header import read_header, upright
 from ..read_image import as_three_channels
 from ..report import image_info_of
-from .base import IMAGE_SUFFIXES, FormatDataset, LeftOut, files_by_stem, find_image, folder_of, require_images
+from .base import (
+    IMAGE_SUFFIXES,
+    FormatDataset,
+    LeftOut,
+    files_by_stem,
+    find_image,
+    folder_of,
+    require_images,
+    warn_of_cuts,
+)
 from .labelme_shapes import decode_image, object_box, object_mask, read_objects
 
 
@@ -57,6 +66,7 @@ class LabelmeDataset(FormatDataset):
             entry["objects"] = left_out.without_strangers(entry["objects"], wanted)
             self.add_image(self.SOURCE, image_id=stem, annotation=str(files[stem]), **entry)
         require_images(self, before, dataset_dir, left_out)
+        warn_of_cuts(self, before, dataset_dir)
 
     def load_image(self, image_id):
         """The image [H, W, 3] as labelme shows it."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..image_header import read_header
 from ..report import image_info_of, logger
-from .base import FormatDataset, image_paths, wanted_names
+from .base import FormatDataset, image_paths, wanted_names, warn_of_cuts
 from .via_annotations import read_via, region_classes
 from .via_shapes import shape_box, shape_mask
 
@@ -53,9 +53,11 @@ class ViaDataset(FormatDataset):
             raise ValueError(f"{annotations} has no image with a region. Annotate some in VIA and export again.")
         known = None if class_names is None else wanted_names(class_names)
         every_region = [region for _, regions in entries for region in regions]
+        before = len(self.image_info)
         names = region_classes(annotations, every_region, class_attribute, default_class, known)
         self.add_named_classes(set(names), class_names)
         self._add_images(annotations, images_dir, entries, iter(names))
+        warn_of_cuts(self, before, annotations)
 
     def _add_images(self, annotations, images_dir, entries, names):
         """Add the images of `entries` (see `read_via`); `names` iterates over the classes of all their regions."""

@@ -5,7 +5,16 @@ import numpy as np
 from ..image_header import read_header
 from ..regions import rectangle_mask
 from ..report import image_info_of, warn_once
-from .base import IMAGE_SUFFIXES, FormatDataset, LeftOut, find_image, folder_of, known_ids, require_images
+from .base import (
+    IMAGE_SUFFIXES,
+    FormatDataset,
+    LeftOut,
+    find_image,
+    folder_of,
+    known_ids,
+    require_images,
+    warn_of_cuts,
+)
 from .label_files import read_labels
 from .voc_masks import classes_by_box, classes_by_pixels, masks_in_boxes, object_masks_of, read_class_numbers
 from .voc_xml import VocFile, read_voc_xml
@@ -65,6 +74,7 @@ class VocDataset(FormatDataset):
             left_out.without_strangers(entry["objects"], wanted)
             self.add_image(self.SOURCE, image_id=stem, class_numbers=class_numbers, **entry)
         require_images(self, before, dataset_dir, left_out)
+        warn_of_cuts(self, before, dataset_dir)
 
     def objects(self, info, label):
         """See `FormatDataset.objects`."""

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 from mrcnn.data.formats import CocoDataset
 from mrcnn.data.formats.coco_rle import rle_counts
 
+from .files import messages
 from .toy_coco import HEIGHT, TRIANGLE, WIDTH, annotation, rle, write_coco
 
 
@@ -109,17 +110,43 @@ class TestWhatIsWrong:
         with pytest.raises(ValueError, match="several images have the id 1"):
             load(path)
 
-    def test_unusable_annotations_are_counted_in_one_line(self, tmp_path, caplog):
+    def test_unusable_annotations_are_named_in_one_line(self, tmp_path, caplog):
         dataset = load(write_coco(tmp_path, [annotation(1, [TRIANGLE]), annotation(2, [[1, 2, 3, 4]]),
                                              annotation(3, None)]))
         assert dataset.load_mask(0)[1].tolist() == [1]
         assert [record.getMessage() for record in caplog.records] == [
-            f"{tmp_path / 'annotations.json'}: left out 2 annotations without a usable polygon. Correct the file if "
-            "they should count."]
+            f"{tmp_path / 'annotations.json'}: left out 2 annotations without a usable polygon (ids 2 of image 1, "
+            "3 of image 1). Correct the file if they should count."]
 
-    def test_bad_rle(self, tmp_path):
-        with pytest.raises(ValueError, match="annotation 77 of image 1 has a bad RLE.*add up to 2400"):
-            load(write_coco(tmp_path, [annotation(77, {"size": [HEIGHT, WIDTH], "counts": [5, 5]})]))
+    @pytest.mark.parametrize("change, what", [
+        ({"image_id": 99}, "7 annotations of images not in the file (ids 10 of image 99, 11 of image 99, 12 of"),
+        ({"category_id": 3}, "7 annotations of unknown categories (ids 10 of image 1, 11 of image 1, 12 of"),
+        ({"segmentation": [TRIANGLE, [1], [2]]}, "14 bad polygons of usable annotations (ids 10 of image 1, 11 of")])
+    def test_the_first_of_many_are_named(self, tmp_path, caplog, change, what):
+        load(write_coco(tmp_path, [{**annotation(10 + number, [TRIANGLE]), **change} for number in range(7)]))
+        (line,) = messages(caplog)
+        assert what in line and ", 14 of image" in line and ", ...)" in line and "15 of" not in line
+
+    def test_annotations_of_one_id_are_kept_with_one_line(self, tmp_path, caplog):
+        dataset = load(write_coco(tmp_path, [annotation(5, [TRIANGLE]), annotation(5, [TRIANGLE], category_id=90)]))
+        assert dataset.load_mask(0)[1].tolist() == [1, 2]
+        (line,) = messages(caplog)
+        assert "annotations.json: 2 annotations share their id" in line
+        assert "(ids 5 of image 1). All are kept" in line
+
+    @pytest.mark.parametrize("polygon", [[100, 100, 120, 100, 120, 120], [-30, -30, -9, -30, -9, -9],
+                                         [5, 5, 5, 5, 5, 5]])
+    def test_segmentations_without_a_pixel_are_left_out_with_one_line(self, tmp_path, caplog, polygon):
+        dataset = load(write_coco(tmp_path, [annotation(8, [polygon]), annotation(9, [TRIANGLE])]))
+        for _ in range(2):
+            assert dataset.load_mask(0)[1].tolist() == [1]
+        (line,) = messages(caplog)
+        assert f'image 0 (coco "1", {tmp_path / "images" / "1.png"}): left out 1 annotations (ids 8 of image 1)' in line
+
+    @pytest.mark.parametrize("counts", [[5, 5], [0.5, 2399.5], [2401, -1], [float("nan"), 2400]])
+    def test_bad_rle(self, tmp_path, counts):
+        with pytest.raises(ValueError, match="annotation 77 of image 1 has a bad RLE.*whole numbers.*add up to 2400"):
+            load(write_coco(tmp_path, [annotation(77, {"size": [HEIGHT, WIDTH], "counts": counts})]))
 
     def test_categories_that_change_their_meaning(self, tmp_path):
         dataset = load(write_coco(tmp_path / "a", []))

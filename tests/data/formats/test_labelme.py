@@ -242,6 +242,11 @@ class TestWhatIsWrong:
         line, = messages(caplog)
         assert "bad.json: left out." in line and re.search(reason, line)
 
+    def test_what_is_cut_off_is_named_in_one_line(self, make, caplog):
+        load(make("a", [shape("cat"), shape("cat", [[-9, 5], [29, 5], [29, 24]])]))
+        (line,) = messages(caplog)
+        assert "1 objects reach out of their image, first object 1 of image 0 (labelme \"a\"" in line
+
     def test_many_lines_are_cut_short(self, make, tmp_path, caplog):
         for number in range(30):
             (tmp_path / f"bad{number}.json").write_text("{")

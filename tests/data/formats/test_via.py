@@ -9,6 +9,8 @@ from PIL import Image
 
 from mrcnn.data.formats import ViaDataset
 
+from .files import messages
+
 HEIGHT, WIDTH = 40, 60
 SQUARE = {"name": "polygon", "all_points_x": [10, 20, 20, 10], "all_points_y": [5, 5, 15, 15]}
 
@@ -251,6 +253,13 @@ class TestBadFiles:
         (tmp_path / "a.png").write_text("no image")
         with pytest.raises(ValueError, match="via.json: a.png.*not an image"):
             load(path)
+
+    def test_what_is_cut_off_is_named_in_one_line(self, make, tmp_path, caplog):
+        circle, away = {"name": "circle", "cx": 2, "cy": 20, "r": 9}, {"name": "point", "cx": 99, "cy": 3}
+        dataset = load(make({"a.png": [region()], "b.png": [region(), region(circle), region(away)]}))
+        (line,) = messages(caplog)
+        assert "via.json: 2 objects reach out of their image, first object 1 of image 1 (via \"b.png\"" in line
+        assert dataset.load_mask(1)[0].any(axis=(0, 1)).tolist() == [True, True, False]
 
     def test_orientation_tags_are_pointed_out(self, make, tmp_path, caplog):
         path = make({"a.jpg": [region()], "b.jpg": [region()]})

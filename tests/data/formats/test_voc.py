@@ -210,6 +210,11 @@ class TestWhatIsWrong:
         line, = messages(caplog)
         assert "a.xml: left out 1 of its annotations: object 2" in line and reason in line
 
+    def test_what_is_cut_off_is_named_in_one_line(self, make, caplog):
+        load(make("a", xml([*BOXES.items(), ("dog", (50, 5, WIDTH + 9, 20))])))
+        (line,) = messages(caplog)
+        assert "1 objects reach out of their image, first object 2 of image 0 (voc \"a\"" in line
+
     def test_no_box(self, make, caplog):
         load(make("a", "<annotation><object><name>cat</name></object></annotation>"))
         assert "object 0 ('cat'): it has no <bndbox>" in caplog.text
