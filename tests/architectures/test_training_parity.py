@@ -126,8 +126,7 @@ def test_weights_after_one_step(run):
 
 @pytest.mark.jax
 def test_losses_after_one_step(run):
-    """A hundredth, as asked of a step: the peer ran without oneDNN. So run, TensorFlow comes within a thousandth; with
-    oneDNN, which newer processors have on, and on JAX other roundings of the convolutions move a loss by up to 3e-3.
-    """
+    """A thousandth on the peer's own backend; a hundredth, as asked of a step, where convolutions round differently."""
     case, *_, after, _ = run
-    assert_losses(after, case["loss_names"], case["losses_after_step"], case["total_loss_after_step"], rtol=1e-2)
+    rtol = 1e-3 if keras.backend.backend() == "tensorflow" else 1e-2
+    assert_losses(after, case["loss_names"], case["losses_after_step"], case["total_loss_after_step"], rtol)
