@@ -4,10 +4,12 @@ import keras
 import numpy as np
 import pytest
 
+from mrcnn import MaskRCNN
 from mrcnn.backbones.build import backbone_graph
 from mrcnn.backbones.resnet import resnet_graph
 from mrcnn.engine.model_weights import list_weights
 from mrcnn.layers.batch_norm import BatchNorm
+from tests.small import SIDE, SmallConfig
 
 MEAN = [123.7, 116.8, 103.9]
 
@@ -95,9 +97,23 @@ def tiny(input_image, stage5=True, train_bn=None):
     return maps
 
 
+def tiny_shapes(image_shape):
+    return np.array([[image_shape[0] // stride, image_shape[1] // stride] for stride in (4, 8, 16, 32, 64)])
+
+
 def test_a_callable():
     _, features = outputs_of(tiny)
     assert [feature.shape for feature in features] == [(1, s, s, 4) for s in (32, 16, 8, 4)]
+
+
+def test_functions_in_the_body_of_a_config(tmp_path):
+    class TinyConfig(SmallConfig):
+        BACKBONE = tiny
+        COMPUTE_BACKBONE_SHAPE = tiny_shapes
+
+    model = MaskRCNN("inference", TinyConfig(), str(tmp_path))
+    assert any(weight.layer == "stage5" for weight in list_weights(model.keras_model))
+    assert len(model.get_anchors((SIDE, SIDE, 3))) == 3 * (16**2 + 8**2 + 4**2 + 2**2 + 1)
 
 
 @pytest.mark.parametrize("backbone, message", [("resnet5000", "resnet5000"), (lambda *_, **__: [1, 2], "2 feature")])
