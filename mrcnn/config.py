@@ -5,6 +5,7 @@ used, so assigning on the instance later works too.
 """
 
 import difflib
+import inspect
 import warnings
 
 import numpy as np
@@ -183,6 +184,8 @@ class Config:
         self.__dict__.pop("_assigned", None)
         for name in _DERIVED:
             _derive(self, name)
+        for name in ("BACKBONE", "COMPUTE_BACKBONE_SHAPE"):
+            _keep_function(self, name)
         # From here on an assignment to a computed value is the user's wish and stays.
         self.__dict__["_assigned"] = set()
         _warn_about_class_attributes(self)
@@ -218,11 +221,8 @@ class Config:
 
     def to_dict(self):
         """All public values that are not functions, sorted by name."""
-        return {
-            name: getattr(self, name)
-            for name in sorted(dir(self))
-            if not name.startswith("_") and not callable(getattr(self, name))
-        }
+        public = (name for name in sorted(dir(self)) if not name.startswith("_"))
+        return {name: getattr(self, name) for name in public if not callable(getattr(self, name))}
 
     def display(self):
         """Print all values, one a line."""
@@ -240,10 +240,7 @@ def _image_shape(config):
 # Computed attribute -> (the attributes it comes from, how).
 _DERIVED = {
     "BATCH_SIZE": (("IMAGES_PER_GPU", "GPU_COUNT"), lambda config: config.IMAGES_PER_GPU * config.GPU_COUNT),
-    "IMAGE_SHAPE": (
-        ("IMAGE_MIN_DIM", "IMAGE_MAX_DIM", "IMAGE_CHANNEL_COUNT", "IMAGE_RESIZE_MODE"),
-        _image_shape,
-    ),
+    "IMAGE_SHAPE": (("IMAGE_MIN_DIM", "IMAGE_MAX_DIM", "IMAGE_CHANNEL_COUNT", "IMAGE_RESIZE_MODE"), _image_shape),
     # id, original shape, image shape, window, scale, then one flag a class.
     "IMAGE_META_SIZE": (("NUM_CLASSES",), lambda config: 1 + 3 + 3 + 4 + 1 + config.NUM_CLASSES),
 }
@@ -255,6 +252,13 @@ def _derive(config, name):
         config.__dict__[name] = _DERIVED[name][1](config)
     except TypeError:
         config.__dict__[name] = None
+
+
+def _keep_function(config, name):
+    """Keep a function of the class body from becoming a method, unless it asks for `self`."""
+    function = getattr(type(config), name)
+    if inspect.isfunction(function) and "self" not in inspect.signature(function).parameters:
+        config.__dict__.setdefault(name, function)
 
 
 def _known_names(config):

@@ -60,7 +60,8 @@ def norm_layer(norm, train_bn, name, channels, epsilon=1e-3):
     """One normalisation layer over the last axis of `channels` values.
 
     Args:
-        norm: `"batch"`, `"group"` (Wu & He 2018, 32 groups, or as many as divide `channels` into eights) or `"none"`.
+        norm: `"batch"`, `"group"` (Wu & He 2018, up to 32 groups of at least eight channels, as many as divide
+            `channels`) or `"none"`.
         train_bn: what `BatchNorm` is told; group normalisation has nothing to freeze.
         name: layer name.
         epsilon: what batch normalisation adds to the variance.
@@ -71,7 +72,7 @@ def norm_layer(norm, train_bn, name, channels, epsilon=1e-3):
     if norm == "batch":
         return BatchNorm(train_bn=train_bn, epsilon=epsilon, name=name)
     if norm == "group":
-        groups = min(32, max(1, channels // 8))
+        groups = next(count for count in range(min(32, max(1, channels // 8)), 0, -1) if channels % count == 0)
         return keras.layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name)
     if norm == "none":
         return keras.layers.Identity(name=name)

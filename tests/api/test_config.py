@@ -169,6 +169,32 @@ def test_init_of_a_subclass_before_and_after_super(super_first):
     assert (config.NUM_CLASSES, config.IMAGE_META_SIZE, config.BATCH_SIZE) == (4, 16, 5)
 
 
+def test_functions_in_the_class_body_get_no_self_unless_they_ask_for_it():
+    def backbone(input_image, stage5, train_bn):
+        return [input_image, stage5, train_bn]
+
+    class Own(Config):
+        BACKBONE = backbone
+
+        def COMPUTE_BACKBONE_SHAPE(self, image_shape):
+            return self.NUM_CLASSES, image_shape
+
+    assert Own().BACKBONE("image", stage5=True, train_bn=None) == ["image", True, None]
+    assert Own().COMPUTE_BACKBONE_SHAPE((8, 8)) == (1, (8, 8))
+
+
+def test_a_backbone_assigned_before_super_replaces_the_function_of_the_class():
+    class Own(Config):
+        def BACKBONE(input_image, stage5, train_bn):
+            return [input_image]
+
+        def __init__(self):
+            self.BACKBONE = "light"
+            super().__init__()
+
+    assert Own().BACKBONE == "light"
+
+
 def test_values_assigned_after_construction():
     config = SmallConfig()
     config.IMAGES_PER_GPU = 1

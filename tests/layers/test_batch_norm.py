@@ -1,10 +1,10 @@
-"""Batch statistics of `BatchNorm`."""
+"""Batch statistics of `BatchNorm`, and the groups of `norm_layer`."""
 
 import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.layers.batch_norm import BatchNorm
+from mrcnn.layers.batch_norm import BatchNorm, norm_layer
 
 pytestmark = pytest.mark.jax
 
@@ -39,3 +39,12 @@ def test_always_in_training_mode_means_frozen_layers_too(trainable):
     np.testing.assert_allclose(found.mean((0, 1, 2)), 0.0, atol=1e-4)
     moved = ops.convert_to_numpy(layer.moving_mean) != 0
     assert moved.all() if trainable else not moved.any()
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(4, 1), (16, 2), (64, 8), (144, 18), (256, 32), (2048, 32), (816, 24), (44, 4), (37, 1)]
+)
+def test_groups_share_the_channels_out_evenly(channels, groups):
+    layer = norm_layer("group", False, "norm", channels)
+    assert layer.groups == groups
+    assert layer(np.ones((1, 2, 2, channels), "float32")).shape == (1, 2, 2, channels)
