@@ -1,4 +1,4 @@
-"""Callbacks that guard a training run."""
+"""Callbacks that guard a training run, and what those of Keras have to be told."""
 
 import math
 
@@ -102,6 +102,22 @@ class NonFiniteLossGuard(keras.callbacks.Callback):
             return f" (it is {float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)):g})"
         except (TypeError, ValueError):
             return ""
+
+
+def choose_monitor_modes(callbacks):
+    """Tells callbacks that look for the best value of a loss or of `mAP`, with `mode="auto"`, which one that is.
+
+    Keras 3 knows it for `loss` and for metrics given to `compile`, and raises for the parts of the loss; Keras 2 took
+    the lowest value.
+    """
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if getattr(callback, "mode", None) != "auto" or not isinstance(monitor, str):
+            continue
+        if monitor.endswith("_loss"):
+            callback.mode = "min"
+        elif "mAP" in monitor:
+            callback.mode = "max"
 
 
 def _listed(image_ids):
