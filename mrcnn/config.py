@@ -239,6 +239,15 @@ class Config:
         print("\n")
 
 
+def require_config(config):
+    """Raises TypeError for anything but an instance of a `Config`, so for the class itself too."""
+    if isinstance(config, type):
+        raise TypeError(f"config is the class {config.__name__}: pass an instance, {config.__name__}().")
+    # No isinstance: a notebook that reloads this module has instances of the class of before.
+    if not callable(getattr(config, "validate", None)):
+        raise TypeError(f"config is {config!r}: pass an instance of a subclass of mrcnn.config.Config.")
+
+
 def _known_names(config):
     """Names that the package itself declares, also in a later architecture's own config."""
     package = __name__.partition(".")[0]

@@ -94,14 +94,6 @@ _NUMBERS = {
 _FOURS = ("RPN_BBOX_STD_DEV", "BBOX_STD_DEV")
 
 
-def require_config(settings):
-    """Raises TypeError for anything but an instance of a `Config`, so for the class itself too."""
-    if isinstance(settings, type):
-        raise TypeError(f"config is the class {settings.__name__}: pass an instance, {settings.__name__}().")
-    if not callable(getattr(settings, "validate", None)):
-        raise TypeError(f"config is {settings!r}: pass an instance of a subclass of mrcnn.config.Config.")
-
-
 def find_problems(settings, mode):
     """Lines that describe every broken rule; an empty list for a sound `Config`."""
     if "BATCH_SIZE" not in vars(settings):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn import config as config_module
-from mrcnn.config import Config
-from mrcnn.config_checks import require_config
+from mrcnn.config import Config, require_config
 
 
 @pytest.fixture(autouse=True)
