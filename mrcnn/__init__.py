@@ -1,5 +1,12 @@
 """Mask R-CNN for Keras 3: every object in a picture, its class, its box and its pixels."""
 
+# ruff: noqa: E402
+import os
+import sys
+
+# Scripts append a Path: Python passes over it, and TensorFlow cannot be imported beside it.
+sys.path[:] = [os.fspath(entry) if isinstance(entry, os.PathLike) else entry for entry in sys.path]
+
 # Scripts write `import mrcnn` and then `mrcnn.model.MaskRCNN`.
 from . import model, utils, visualize  # noqa: F401
 from .architectures.faster_rcnn import FasterRCNN

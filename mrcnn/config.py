@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 
 from .config_checks import find_problems
+from .config_derived import DERIVED, derive
 
 _WARNED = set()
 
@@ -18,9 +19,10 @@ _WARNED = set()
 class Config:
     """Settings of a model, its training and its detection.
 
-    Sizes are pixels, thresholds are fractions in [0, 1], boxes (y1, x1, y2, x2). Three values
+    Sizes are pixels, thresholds are fractions in [0, 1], boxes (y1, x1, y2, x2). Four values
     are computed from others, once here and again when one they come from is assigned:
-    `BATCH_SIZE`, `IMAGE_SHAPE`, `IMAGE_META_SIZE`. Assigning one of them directly wins.
+    `BATCH_SIZE`, `IMAGE_SHAPE`, `BACKBONE_SHAPES`, `IMAGE_META_SIZE`. Assigning one of them
+    directly wins.
     """
 
     # Lower-cased it names the log folder and the checkpoints. Every model needs one.
@@ -98,6 +100,8 @@ class Config:
     IMAGE_MAX_DIM = 1024
     # Smallest factor to scale up by, 0 for none. Comes after MIN_DIM, before MAX_DIM.
     IMAGE_MIN_SCALE = 0
+    # Of early 2018, without effect: IMAGE_RESIZE_MODE has taken its place.
+    IMAGE_PADDING = True
     IMAGE_CHANNEL_COUNT = 3
     # Subtracted from each channel; one number, or one for each channel (RGB order).
     MEAN_PIXEL = np.array([123.7, 116.8, 103.9])
@@ -182,8 +186,8 @@ class Config:
 
     def __init__(self):
         self.__dict__.pop("_assigned", None)
-        for name in _DERIVED:
-            _derive(self, name)
+        for name in DERIVED:
+            derive(self, name)
         for name in ("BACKBONE", "COMPUTE_BACKBONE_SHAPE"):
             _keep_function(self, name)
         # From here on an assignment to a computed value is the user's wish and stays.
@@ -197,12 +201,14 @@ class Config:
         assigned = self.__dict__.get("_assigned")
         if assigned is None:
             return
-        if name in _DERIVED:
+        if name in DERIVED:
             # A set of its own: a copy of a configuration begins with the same one.
             assigned = self.__dict__["_assigned"] = assigned | {name}
-        for derived, (sources, _) in _DERIVED.items():
-            if name in sources and derived not in assigned:
-                _derive(self, derived)
+        changed = {name}
+        for derived, (sources, _) in DERIVED.items():
+            if changed.intersection(sources) and derived not in assigned:
+                derive(self, derived)
+                changed.add(derived)
 
     def validate(self, mode=None):
         """Check all values against each other before a model is built.
@@ -228,30 +234,18 @@ class Config:
         """Print all values, one a line."""
         print("\nConfigurations:")
         for name, value in self.to_dict().items():
-            print(f"{name:30} {value}")
+            # Numpy breaks the lines of arrays.
+            print(f"{name:30} {value}".replace("\n", ""))
         print("\n")
 
 
-def _image_shape(config):
-    side = config.IMAGE_MIN_DIM if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_MAX_DIM
-    return np.array([side, side, config.IMAGE_CHANNEL_COUNT])
-
-
-# Computed attribute -> (the attributes it comes from, how).
-_DERIVED = {
-    "BATCH_SIZE": (("IMAGES_PER_GPU", "GPU_COUNT"), lambda config: config.IMAGES_PER_GPU * config.GPU_COUNT),
-    "IMAGE_SHAPE": (("IMAGE_MIN_DIM", "IMAGE_MAX_DIM", "IMAGE_CHANNEL_COUNT", "IMAGE_RESIZE_MODE"), _image_shape),
-    # id, original shape, image shape, window, scale, then one flag a class.
-    "IMAGE_META_SIZE": (("NUM_CLASSES",), lambda config: 1 + 3 + 3 + 4 + 1 + config.NUM_CLASSES),
-}
-
-
-def _derive(config, name):
-    """Compute one derived value; a source of the wrong type waits for `validate` to say so."""
-    try:
-        config.__dict__[name] = _DERIVED[name][1](config)
-    except TypeError:
-        config.__dict__[name] = None
+def require_config(config):
+    """Raises TypeError for anything but an instance of a `Config`, so for the class itself too."""
+    if isinstance(config, type):
+        raise TypeError(f"config is the class {config.__name__}: pass an instance, {config.__name__}().")
+    # No isinstance: a notebook that reloads this module has instances of the class of before.
+    if not callable(getattr(config, "validate", None)):
+        raise TypeError(f"config is {config!r}: pass an instance of a subclass of mrcnn.config.Config.")
 
 
 def _keep_function(config, name):
@@ -264,7 +258,7 @@ def _keep_function(config, name):
 def _known_names(config):
     """Names that the package itself declares, also in a later architecture's own config."""
     package = __name__.partition(".")[0]
-    names = set(_DERIVED)
+    names = set(DERIVED)
     for cls in type(config).__mro__:
         if cls.__module__.partition(".")[0] == package:
             names.update(name for name in vars(cls) if name.isupper())
@@ -291,10 +285,10 @@ def _warn_about_class_attributes(config):
             if name.startswith("_") or callable(getattr(cls, name)):
                 continue
             _warn_if_near_miss(config, name, stacklevel=4)
-            if name in _DERIVED and (cls, name) not in _WARNED:
+            if name in DERIVED and (cls, name) not in _WARNED:
                 _WARNED.add((cls, name))
                 warnings.warn(
-                    f"{cls.__name__}.{name} is computed from {' and '.join(_DERIVED[name][0])}; the value "
+                    f"{cls.__name__}.{name} is computed from {' and '.join(DERIVED[name][0])}; the value "
                     f"in the class is not used. Set those, or assign {name} on the instance.",
                     stacklevel=4,
                 )

@@ -100,7 +100,7 @@ def find_problems(settings, mode):
         return ["BATCH_SIZE is not computed yet: call super().__init__() in the subclass's __init__."]
     problems = list(_simple_rules(settings))
     if not problems:
-        for rule in (_names, _sizes, _pixels, _pyramid, _masks, _optimiser):
+        for rule in (_names, _sizes, _pixels, _pyramid, _rois, _masks, _optimiser):
             problems.extend(rule(settings, mode))
     return problems
 
@@ -231,6 +231,13 @@ def _pyramid(settings, mode):
     ratios = _numbers_of(settings.RPN_ANCHOR_RATIOS)
     if ratios is None or ratios.size < 1 or (ratios <= 0).any():
         yield _line(settings, "RPN_ANCHOR_RATIOS", "must be one or more numbers above 0 (width / height).")
+
+
+def _rois(settings, mode):
+    count = settings.TRAIN_ROIS_PER_IMAGE
+    if mode == "training" and count * settings.ROI_POSITIVE_RATIO < 1:
+        allowed = f"leaves no positive region; times TRAIN_ROIS_PER_IMAGE = {count} it must be 1 or more."
+        yield _line(settings, "ROI_POSITIVE_RATIO", allowed)
 
 
 def _is_pair(value):

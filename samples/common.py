@@ -34,6 +34,14 @@ def positive(kind):
     return parse
 
 
+def zero_or_more(text):
+    """Argument type: a whole number that is not negative."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return value
+
+
 def add_run_arguments(parser):
     """Add the options every sample has to an `argparse.ArgumentParser`; returns the parser."""
     parser.add_argument("--logs", default=str(DEFAULT_LOGS_DIR), metavar="DIR",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn import config as config_module
-from mrcnn.config import Config
+from mrcnn.config import Config, require_config
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,31 @@ def test_init_may_set_values_before_and_after_super():
 
     config = Late(7)
     assert (config.BATCH_SIZE, config.IMAGE_META_SIZE, config.IMAGE_SHAPE[0]) == (5, 19, 512)
+
+
+def test_backbone_shapes_follow_the_image():
+    class Early(Sound):
+        IMAGE_PADDING = True
+        IMAGE_MAX_DIM = 320
+
+    config = Early()
+    assert config.BACKBONE_SHAPES.tolist() == [[80, 80], [40, 40], [20, 20], [10, 10], [5, 5]]
+    config.IMAGE_MAX_DIM = 64
+    assert config.BACKBONE_SHAPES.tolist() == [[16, 16], [8, 8], [4, 4], [2, 2], [1, 1]]
+    config.IMAGE_SHAPE = (65, 128, 3)
+    assert config.BACKBONE_SHAPES.tolist() == [[17, 32], [9, 16], [5, 8], [3, 4], [2, 2]]
+    config.BACKBONE_STRIDES = [8, 16, 32, 64, 128]
+    assert config.BACKBONE_SHAPES[0].tolist() == [9, 16]
+    assert config.BACKBONE_SHAPES.dtype.kind == "i"
+
+
+@pytest.mark.parametrize("strides", [None, "wide", [0, 1, 2, 4, 8], [4, "eight"]])
+def test_backbone_shapes_of_impossible_strides_are_left_to_the_checks(strides):
+    config = Sound()
+    config.BACKBONE_STRIDES = strides
+    assert config.BACKBONE_SHAPES is None
+    with pytest.raises(ValueError, match="BACKBONE_STRIDES"):
+        config.validate()
 
 
 def test_values_assigned_on_the_instance_are_honoured():
@@ -143,6 +168,8 @@ BROKEN = [
     ("ROI_ALIGN", "paper", "'aligned'"),
     ("OPTIMIZER", "rmsprop", "'adamw'"),
     ("TRAIN_BN", 2, "one of"),
+    ("ROI_POSITIVE_RATIO", 0.0049, "TRAIN_ROIS_PER_IMAGE = 200"),
+    ("ROI_POSITIVE_RATIO", 0, "1 or more"),
     ("RPN_NMS_THRESHOLD", 7, "0 to 1"),
     ("DETECTION_MIN_CONFIDENCE", -0.1, "0 to 1"),
     ("DETECTION_MIN_CONFIDENCE", float("nan"), "0 to 1"),
@@ -192,6 +219,23 @@ def test_sizes_of_the_other_resize_modes(mode, minimum, sound):
     else:
         with pytest.raises(ValueError, match="Image size must be dividable by 2 at least 6 times"):
             config.validate("training")
+
+
+def test_one_positive_region_is_enough_and_detection_needs_none():
+    config = Sound()
+    config.ROI_POSITIVE_RATIO = 0.005
+    config.validate("training")
+    config.TRAIN_ROIS_PER_IMAGE = 1
+    config.validate("inference")
+
+
+@pytest.mark.parametrize("config, text", [
+    (Sound, r"config is the class Sound: pass an instance, Sound\(\)"), (None, "config is None: pass an instance"),
+    ({"NAME": "x"}, "config is {'NAME': 'x'}"), ("training", "config is 'training'")])
+def test_a_config_is_an_instance(config, text):
+    with pytest.raises(TypeError, match=text):
+        require_config(config)
+    require_config(Sound())
 
 
 def test_crop_cannot_detect():

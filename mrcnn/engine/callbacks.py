@@ -27,8 +27,12 @@ def training_callbacks(run, train_data, val_data, learning_rate, custom_callback
             finished epochs.
         train_data, val_data: `DataGenerator`s; `val_data` may be None.
         learning_rate: a number or a Keras schedule.
-        custom_callbacks: the user's.
+        custom_callbacks: the user's, a list or a single one.
     """
+    if isinstance(custom_callbacks, keras.callbacks.Callback):
+        custom_callbacks = [custom_callbacks]
+    choose_monitor_modes(custom_callbacks)
+
     def count_epoch(epoch, logs):
         run.epoch = epoch + 1
 
@@ -46,6 +50,22 @@ def training_callbacks(run, train_data, val_data, learning_rate, custom_callback
     except ImportError:
         logger.warning("No TensorBoard files are written: install them with `pip install tensorboard`.")
     return callbacks
+
+
+def choose_monitor_modes(callbacks):
+    """Tells callbacks that look for the best value of a loss or of `mAP`, with `mode="auto"`, which one that is.
+
+    Keras 3 knows it for `loss` and for metrics given to `compile`, and raises for the parts of the loss; Keras 2 took
+    the lowest value.
+    """
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if getattr(callback, "mode", None) != "auto" or not isinstance(monitor, str):
+            continue
+        if monitor.endswith("_loss"):
+            callback.mode = "min"
+        elif "mAP" in monitor:
+            callback.mode = "max"
 
 
 def _names_of_batch(data, batch):

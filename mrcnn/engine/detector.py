@@ -5,6 +5,7 @@ import logging
 import keras
 import numpy as np
 
+from ..config import require_config
 from ..data.generator import DataGenerator
 from ..data.report import log
 from ..ops.backend import tries_out_batches
@@ -51,6 +52,7 @@ class Detector(Inspection, Export):
     def __init__(self, mode, config, model_dir):
         if mode not in ("training", "inference"):
             raise ValueError(f'mode is {mode!r}; expected "training" or "inference".')
+        require_config(config)
         config.validate(mode)
         keep_freed_memory()
         self.mode = mode
@@ -171,6 +173,8 @@ class Detector(Inspection, Export):
         """
         if self.mode != "training":
             raise ValueError('This model was made for inference. Make one with mode="training" to train.')
+        if epochs != int(epochs):
+            raise ValueError(f"epochs={epochs} is no whole number.")
         self.config.validate("training")
         self._sharing.check(self.config.BATCH_SIZE)
         check_writable(self.checkpoint_path)

@@ -77,10 +77,10 @@ class InferenceModel(NamedModel):
 
 
 def let_model_checkpoint_write_h5():
-    """Lets `keras.callbacks.ModelCheckpoint(save_weights_only=True)` write any `.h5`.
+    """Lets `keras.callbacks.ModelCheckpoint` write any `.h5` and `.hdf5`, of weights only and of the whole model.
 
     Keras 3 refuses such a name before it knows the model. A `NamedModel` can write it; another model still refuses
-    when the file is due.
+    weights when the file is due.
     """
     cls = keras.callbacks.ModelCheckpoint
     original = cls.__init__
@@ -90,13 +90,13 @@ def let_model_checkpoint_write_h5():
     @functools.wraps(original)
     def init(self, filepath, *args, **kwargs):
         path = os.fspath(filepath)
-        renamed = path.endswith((".h5", ".hdf5")) and not path.endswith(_WEIGHTS_ONLY)
         # The place of save_weights_only among the positional arguments: monitor, verbose, save_best_only, it.
         weights_only = kwargs.get("save_weights_only", args[3] if len(args) > 3 else False)
-        if not (renamed and weights_only):
+        accepted = _WEIGHTS_ONLY if weights_only else ".h5"
+        if path.endswith(accepted) or not path.endswith((".h5", ".hdf5")):
             original(self, filepath, *args, **kwargs)
             return
-        original(self, path + _WEIGHTS_ONLY, *args, **kwargs)
+        original(self, path + accepted, *args, **kwargs)
         self.filepath = path
 
     init.accepts_h5 = True

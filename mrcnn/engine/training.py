@@ -45,7 +45,7 @@ def set_trainable(model, layer_regex):
     leaves = leaf_layers_with_weights(model)
     try:
         chosen = [layer for layer in leaves if re.fullmatch(layer_regex, layer.name)]
-    except re.error as error:
+    except (re.error, TypeError) as error:
         raise ValueError(f"layers={layer_regex!r} is not a regular expression: {error}.") from error
     if not chosen:
         logger.warning(_nothing_selected(layer_regex, [layer.name for layer in leaves]))

@@ -1,10 +1,39 @@
-"""Where captions go: inside the image, off one another as long as there is room, off small objects if near."""
+"""How long captions are, and where they go: inside the image, off one another and off small objects if near."""
 
 import numpy as np
 
+CROWDED = 0.15  # share of the image that captions may cover
+WIDE = 1.5  # widths of its box that a plate may have there
 TOLERANCE = 1e-6  # pixels that plates may share, against rounding
 SMALL = 4.0  # plates that fit into an object which is large enough to bear one
 DETOUR = 6.0  # heights of a plate that it may be moved to spare small objects
+
+
+def chosen_texts(sizes, boxes, image_shape):
+    """Which of its texts each instance shows: the first, as long as all of them cover no more than CROWDED.
+
+    In a crowd it is the first that the box bears, or else the narrowest; the best instances show theirs, until that
+    share of the image is covered.
+
+    Args:
+        sizes: of each instance, best first, the (height, width) in pixels of the plates of its texts.
+        boxes: [N, 4] pixels, in the same order.
+        image_shape: (height, width) in pixels.
+
+    Returns:
+        list of N positions in `sizes[i]`; None where no text is shown.
+    """
+    room = CROWDED * image_shape[0] * image_shape[1]
+    if sum(height * width for (height, width), *_ in sizes) <= room:
+        return [0] * len(sizes)
+    chosen = []
+    for plates, box in zip(sizes, boxes, strict=True):
+        borne = [i for i, (_, width) in enumerate(plates) if width <= WIDE * (box[3] - box[1])]
+        text = borne[0] if borne else min(range(len(plates)), key=lambda i: plates[i][1])
+        height, width = plates[text]
+        room -= height * width
+        chosen.append(text if room >= 0 else None)
+    return chosen
 
 
 class CaptionLayout:

@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from .captions import CaptionLayout, tie_line
+from .captions import CaptionLayout, chosen_texts, tie_line
 from .colors import instance_colors, text_color
 from .keypoints import draw_keypoints
 from .pixels import blend, checked_instances, default_captions, to_rgb
-
-CROWDED = 0.15  # share of the image from which on captions get in the way
 
 
 def apply_mask(image, mask, color, alpha=0.5):
@@ -35,7 +33,8 @@ def draw_instances(image, r, class_names, colors=None, skeleton=None):
         r: result of `detect()`: rois [N, 4] pixels, class_ids [N]; masks [H, W, N], keypoints [N, K, (y, x)] and
             scores [N] are optional.
         class_names: list of names, position 0 the background; None leaves captions out. Where captions would cover
-            more than 15 % of the image, those much wider than their boxes are left out: they would hide the objects.
+            more than 15 % of the image, and so hide the objects, those much wider than their boxes are cut to the name
+            or the score, and the instances with the lowest scores have none.
         colors: None for the fixed colour of each class, or as in `display_instances`.
         skeleton: pairs of keypoints to join, as in `draw_keypoints`.
 
@@ -61,9 +60,17 @@ def draw_instances(image, r, class_names, colors=None, skeleton=None):
     if "keypoints" in r:
         canvas = draw_keypoints(canvas, r["keypoints"], skeleton)
     if class_names is not None:
-        captions = default_captions(class_ids, class_names, r.get("scores"))
-        _captions(canvas, boxes, captions, colors)
+        texts = _texts(class_ids, class_names, r.get("scores"))
+        best_first = np.argsort(-np.asarray(r.get("scores", np.zeros(len(boxes))))[:len(boxes)], kind="stable")
+        _captions(canvas, boxes[best_first], [texts[i] for i in best_first], [colors[i] for i in best_first])
     return canvas
+
+
+def _texts(class_ids, class_names, scores):
+    """Captions of each instance, the whole one first, then its parts: the name and the score."""
+    names, captions = (default_captions(class_ids, class_names, given) for given in (None, scores))
+    parts = [(name, caption[len(name) + 1:]) for name, caption in zip(names, captions, strict=True)]
+    return [[caption, *filter(None, part)] for caption, part in zip(captions, parts, strict=True)]
 
 
 def _byte_color(color):
@@ -84,20 +91,21 @@ def _outline(canvas, box, cut_mask, color, thickness):
         cv2.drawContours(canvas, contours, -1, _byte_color(color), thickness, cv2.LINE_AA)
 
 
-def _captions(canvas, boxes, captions, colors):
-    """Texts on filled plates; one that does not touch its box is tied to it by a line."""
+def _captions(canvas, boxes, texts, colors):
+    """Texts on filled plates, the best instances first; one that does not touch its box is tied to it by a line."""
     import cv2
     font, layout = cv2.FONT_HERSHEY_SIMPLEX, CaptionLayout(canvas.shape, boxes)
     scale = min(max(max(canvas.shape[:2]) / 1600, 0.35), 1.2)
     thickness = max(1, round(scale * 1.5))
-    extents = [cv2.getTextSize(text, font, scale, thickness) for text in captions]
-    sizes = [(text_height + baseline + 2, text_width + 4) for (text_width, text_height), baseline in extents]
-    crowded = sum(height * width for height, width in sizes) > CROWDED * canvas.shape[0] * canvas.shape[1]
+    extents = [[cv2.getTextSize(text, font, scale, thickness) for text in some] for some in texts]
+    sizes = [[(text_height + baseline + 2, text_width + 4) for (text_width, text_height), baseline in some]
+             for some in extents]
     plates = []
-    for box, text, ((_, text_height), _), (height, width), color in zip(
-            boxes.tolist(), captions, extents, sizes, colors, strict=True):
-        if crowded and width > 1.5 * (box[3] - box[1]):
+    for i, chosen in enumerate(chosen_texts(sizes, boxes, canvas.shape)):
+        if chosen is None:
             continue
+        box, color, text = boxes[i].tolist(), colors[i], texts[i][chosen]
+        (height, width), ((_, text_height), _) = sizes[i][chosen], extents[i][chosen]
         top, left = (int(side) for side in layout.place(box, height, width))
         plate = (top, left, top + height, left + width)
         plates.append((plate, text, text_height, color))
@@ -105,7 +113,7 @@ def _captions(canvas, boxes, captions, colors):
         if tie is not None:
             cv2.line(canvas, *(tuple(round(side) for side in end) for end in tie), _byte_color(color), thickness,
                      cv2.LINE_AA)
-    # After all lines, so that none crosses a text; the best instances come first in a result and lie on top.
+    # After all lines, so that none crosses a text; the best instances lie on top.
     for (top, left, bottom, right), text, text_height, color in reversed(plates):
         cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), _byte_color(color), -1)
         cv2.putText(canvas, text, (left + 2, top + text_height + 1), font, scale,

@@ -26,6 +26,9 @@ from samples.balloon.splash import color_splash, detect_and_color_splash
 __all__ = ["BalloonConfig", "BalloonDataset", "BalloonInferenceConfig", "color_splash", "detect_and_color_splash",
            "train"]
 
+COCO_WEIGHTS_PATH = str(common.COCO_WEIGHTS_PATH)
+DEFAULT_LOGS_DIR = str(common.DEFAULT_LOGS_DIR)
+
 EPOCHS = 30
 
 

@@ -28,6 +28,10 @@ __all__ = ["CLASS_NAMES", "DEFAULT_DATASET_YEAR", "CocoConfig", "CocoDataset", "
            "build_coco_results", "evaluate_coco"]
 
 
+COCO_MODEL_PATH = str(common.COCO_WEIGHTS_PATH)
+DEFAULT_LOGS_DIR = str(common.DEFAULT_LOGS_DIR)
+
+
 class CocoConfig(Config):
     """COCO's 80 classes at 1024 pixels; 12 GB of GPU memory hold two images."""
 
@@ -71,6 +75,11 @@ def load_dataset(args, *subsets):
                                  auto_download=args.download)
     dataset.prepare()
     return dataset, coco
+
+
+def image_limit(args, default):
+    """How many images to use: `--limit`, of which 0 stands for all, as None does here."""
+    return default if args.limit is None else args.limit or None
 
 
 def val_subset(args):
@@ -123,7 +132,8 @@ def measure(args, dataset, coco, weights, folder, extra):
     path = common.load_weights(model, str(weights), has_coco_classes(config))
     folder = folder or common.run_folder(args, model)
     began = time.monotonic()
-    numbers = coco_evaluation.evaluate(model, dataset, limit=args.limit or 500, max_detections=100, coco=coco)
+    numbers = coco_evaluation.evaluate(
+        model, dataset, limit=image_limit(args, 500), max_detections=100, coco=coco)
     numbers["seconds"] = time.monotonic() - began
     common.write_metrics(folder, {**numbers, **extra, "seed": args.seed, "weights": path, "year": args.year})
 
@@ -136,7 +146,7 @@ def detect(args):
     common.load_weights(model, args.model or "coco", has_coco_classes(config))
     folder = common.run_folder(args, model)
     names = dataset.class_names if dataset else CLASS_NAMES
-    paths = args.image or [dataset.image_info[i]["path"] for i in dataset.image_ids[:args.limit or 8]]
+    paths = args.image or [dataset.image_info[i]["path"] for i in dataset.image_ids[:image_limit(args, 8)]]
     for path in paths:
         image = common.read_image(path)
         result = model.detect([image])[0]
@@ -153,8 +163,8 @@ def parse(argv=None):
     parser.add_argument("--year", choices=("2014", "2017"), default=DEFAULT_DATASET_YEAR)
     parser.add_argument("--model", help="weights: coco, imagenet, last, none or a path (default: imagenet to "
                         "train, else coco)")
-    parser.add_argument("--limit", type=common.positive(int), help="images to evaluate (default: 500) or "
-                        "detect (default: 8)")
+    parser.add_argument("--limit", type=common.zero_or_more, help="images to evaluate (default: 500) or "
+                        "detect (default: 8); 0 for all")
     parser.add_argument("--download", nargs="?", const=True, default=False, metavar="True",
                         type=lambda text: text.lower() in ("true", "yes", "1"), help="fetch missing data")
     parser.add_argument("--image", nargs="+", metavar="FILE", help="detect: picture files")

@@ -27,6 +27,8 @@ from samples.nucleus.scoring import KaggleScoring
 __all__ = ["VAL_IMAGE_IDS", "NucleusConfig", "NucleusDataset", "NucleusInferenceConfig", "augment", "mask_to_rle",
            "rle_decode", "rle_encode"]
 
+COCO_WEIGHTS_PATH = str(common.COCO_WEIGHTS_PATH)
+DEFAULT_LOGS_DIR = str(common.DEFAULT_LOGS_DIR)
 RESULTS_DIR = common.ROOT_DIR / "results" / "nucleus"
 
 

@@ -40,7 +40,8 @@ def trained(tmp_path_factory):
         made_early = model_dir.exists()
         history = model.train(
             train, val, learning_rate=0.001, epochs=1, layers="all", augmentation=iaa.Fliplr(0.5), verbose=0,
-            custom_callbacks=[keras.callbacks.ModelCheckpoint(f"{model_dir.parent}/best.h5", save_weights_only=True)])
+            custom_callbacks=[keras.callbacks.ModelCheckpoint(f"{model_dir.parent}/best.h5", save_weights_only=True),
+                              keras.callbacks.ModelCheckpoint(f"{model_dir.parent}/whole.{{epoch:02d}}.hdf5")])
     return SimpleNamespace(model=model, history=history, printed=printed.getvalue(), model_dir=model_dir,
                            made_early=made_early, train=train, val=val)
 

@@ -74,6 +74,17 @@ IMGAUG_AFTERWARDS = """
 """
 
 
+def test_a_path_object_in_sys_path(tmp_path):
+    script = """
+        import pathlib
+        import sys
+        sys.path.append(pathlib.Path("Mask_RCNN"))
+        import mrcnn
+        assert sys.path[-1] == "Mask_RCNN"
+    """
+    run_script(tmp_path, script)
+
+
 def test_imgaug_before_us_beside_users_own_config_utils_model_and_dataset(tmp_path):
     for name in ("config", "utils", "model", "dataset"):
         (tmp_path / f"{name}.py").write_text("HERE = True\n")

@@ -79,8 +79,9 @@ class TestTrain:
         for history in (trained.history, trained.model.keras_model.history):
             assert {name for loss in LOSSES for name in (loss, f"val_{loss}")} <= set(history.history)
 
-    def test_custom_callbacks_with_model_checkpoint_to_h5(self, trained):
-        written, last = weights_in(trained.model_dir.parent / "best.h5"), weights_in(trained.model.find_last())
+    @pytest.mark.parametrize("name", ["best.h5", "whole.01.hdf5"])
+    def test_custom_callbacks_with_model_checkpoint_to_h5(self, trained, name):
+        written, last = weights_in(trained.model_dir.parent / name), weights_in(trained.model.find_last())
         assert "fpn_c5p5/kernel" in last
         np.testing.assert_equal(written, last)
 

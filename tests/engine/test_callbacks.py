@@ -1,10 +1,10 @@
-"""The guard against losses that are not finite."""
+"""The guard against losses that are not finite, and callbacks that look for the best value."""
 
 import keras
 import numpy as np
 import pytest
 
-from mrcnn.engine.callbacks import NonFiniteLossError, NonFiniteLossGuard
+from mrcnn.engine.callbacks import NonFiniteLossError, NonFiniteLossGuard, choose_monitor_modes
 
 from .small_models import ArrayBatches, detector, randomise, values
 
@@ -116,3 +116,38 @@ def test_validation_is_watched_too():
         model.fit(_batches(), validation_data=_batches(bad=2), shuffle=False, verbose=0, callbacks=[guard])
     assert caught.value.losses == ["val_mae"] and caught.value.image_ids == [f"val {name}" for name in _ids(2)]
     assert "batch before" not in str(caught.value)
+
+
+class Logs(keras.callbacks.Callback):
+    """Puts one value an epoch into the logs under a name."""
+
+    def __init__(self, name, values):
+        super().__init__()
+        self.name, self.values = name, values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = self.values[epoch]
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("name", ["mrcnn_mask_loss", "val_rpn_class_loss", "val_mAP", "val_mAP50"])
+def test_best_values_of_losses_and_of_map(name, tmp_path):
+    better = 1 if "mAP" in name else -1
+    stop = keras.callbacks.EarlyStopping(monitor=name, patience=2)
+    slower = keras.callbacks.ReduceLROnPlateau(monitor=name, patience=1, factor=0.5)
+    path = str(tmp_path / "{epoch}.weights.h5")
+    best = keras.callbacks.ModelCheckpoint(path, name, 0, save_best_only=True, save_weights_only=True)
+    callbacks = [Logs(name, [0.5, 0.5 + better * 0.2, 0.5, 0.5, 0.5]), stop, slower, best]
+    choose_monitor_modes(callbacks)
+    model = _model()
+    model.fit(_batches(), epochs=5, shuffle=False, verbose=0, callbacks=callbacks)
+    assert stop.stopped_epoch == 3
+    assert {file.name for file in tmp_path.iterdir()} == {"1.weights.h5", "2.weights.h5"}
+    np.testing.assert_allclose(model.optimizer.learning_rate, 1e-4 / 4)
+
+
+def test_modes_that_are_given_and_callbacks_that_look_for_nothing():
+    given = keras.callbacks.EarlyStopping(monitor="val_mrcnn_mask_loss", mode="max")
+    unknown = keras.callbacks.EarlyStopping(monitor="val_accuracy")
+    choose_monitor_modes([given, unknown, NonFiniteLossGuard()])
+    assert (given.mode, unknown.mode) == ("max", "auto")

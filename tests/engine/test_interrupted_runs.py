@@ -41,8 +41,8 @@ def config():
     return values
 
 
-def run(model, data, epochs, *callbacks):
-    model.train(data, None, 1e-3, epochs, "all", verbose=0, custom_callbacks=list(callbacks))
+def run(model, data, epochs, callbacks=None):
+    model.train(data, None, 1e-3, epochs, "all", verbose=0, custom_callbacks=callbacks)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,25 @@ def test_the_order_of_the_images_goes_on_with_another_seed(tmp_path):
     resumed = Recording()
     run(again, resumed, 2)
     assert resumed.loaded[-images:] == straight.loaded[-images:]
+
+
+def test_early_stopping_takes_any_loss(stopped):
+    model = stopped[0]
+    stop = keras.callbacks.EarlyStopping("mrcnn_mask_loss", min_delta=100, patience=1)
+    run(model, SmallDataset(), 9, [stop])
+    assert model.epoch == stop.stopped_epoch + 1 == 4
+
+
+@pytest.mark.parametrize(("epochs", "layers", "named"), [(1.5, "all", "epochs=1.5"), (1, None, "layers=None")])
+def test_wrong_arguments_are_named(stopped, epochs, layers, named):
+    with pytest.raises(ValueError, match=named):
+        stopped[0].train(SmallDataset(), None, 1e-3, epochs, layers)
+
+
+@pytest.mark.parametrize("wrong", [SmallConfig, None])
+def test_a_configuration_that_is_none(wrong, tmp_path):
+    with pytest.raises(TypeError, match="pass an instance"):
+        MaskRCNN("training", wrong, tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_at_once(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import urllib.error
 import urllib.request
 import zipfile
@@ -13,7 +14,9 @@ from pycocotools import mask as mask_utils
 from skimage.io import imsave
 
 from samples import common
+from samples.balloon import balloon
 from samples.coco import coco, download
+from samples.nucleus import nucleus
 from tests.data.formats.toy_coco import HEIGHT, TRIANGLE, WIDTH, rle
 from tests.file_server import serving
 
@@ -262,7 +265,7 @@ class TestEvaluation:
         detect = truth_model(dataset, api, [0, 1]).detect
         model = SimpleNamespace(config=config, log_dir="unused", detect=detect)
         monkeypatch.setattr(common, "build_model", lambda *args: model)
-        coco.main(["evaluate", "--dataset", folder, "--year", "2017", "--model", "none", "--limit", "2",
+        coco.main(["evaluate", "--dataset", folder, "--year", "2017", "--model", "none", "--limit", "0",
                    "--out", str(tmp_path / "out")])
         numbers = json.loads((tmp_path / "out" / "metrics.json").read_text())
         assert numbers["mask_ap"] == pytest.approx(1.0) and numbers["images"] == 2
@@ -285,6 +288,22 @@ class TestCommandLine:
                                                  (["--download=False"], False)])
     def test_download_flag(self, words, expected):
         assert coco.parse(["train", "--dataset", "x", *words]).download is expected
+
+    @pytest.mark.parametrize("words, limit", [([], 500), (["--limit", "20"], 20), (["--limit=0"], None)])
+    def test_limit_of_zero_is_all(self, words, limit):
+        assert coco.image_limit(coco.parse(["evaluate", "--dataset", "x", *words]), 500) == limit
+
+    def test_limit_below_zero(self, capsys):
+        with pytest.raises(SystemExit):
+            coco.parse(["evaluate", "--dataset", "x", "--limit=-1"])
+        assert "-1 is below zero" in capsys.readouterr().err
+
+    def test_matterports_constants(self):
+        root = str(common.ROOT_DIR)
+        assert coco.COCO_MODEL_PATH == os.path.join(root, "mask_rcnn_coco.h5")
+        for sample in (coco, balloon, nucleus):
+            assert sample.DEFAULT_LOGS_DIR == os.path.join(root, "logs")
+        assert balloon.COCO_WEIGHTS_PATH == nucleus.COCO_WEIGHTS_PATH == coco.COCO_MODEL_PATH
 
     def test_dataset_is_needed_except_for_single_images(self, capsys):
         assert coco.parse(["detect", "--image", "a.jpg"]).dataset is None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrcnn.visualize.captions import CaptionLayout, tie_line
+from mrcnn.visualize.captions import CaptionLayout, chosen_texts, tie_line
 
 
 def free_corners(taken, height, width, plate):
@@ -32,6 +32,16 @@ def test_the_nearest_free_place_by_trying_all(wishes):
         assert np.hypot(top - wanted[0], left - wanted[1]) == pytest.approx(
             min(np.hypot(y - wanted[0], x - wanted[1]) for y, x in corners or [wanted]))
         taken.append((top, left, top + plate[0], left + plate[1]))
+
+
+def test_texts_are_cut_before_they_are_left_out():
+    """Room for 1500 pixels in an image of 100 x 100."""
+    texts, boxes = [(10, 60), (10, 40), (10, 25)], [(0, 0, 9, width) for width in (10, 20, 30, 40)]
+    assert chosen_texts([texts] * 2, boxes[:2], (100, 100)) == [0, 0], "no crowd"
+    assert chosen_texts([texts] * 4, boxes, (100, 100)) == [2, 2, 1, 0]
+    assert chosen_texts([texts] * 5, [*boxes, boxes[0]], (100, 100)) == [2, 2, 1, 0, None]
+    assert chosen_texts([[(10, 60)]] * 4, boxes, (100, 100)) == [0, 0, None, None], "names without scores"
+    assert chosen_texts([], [], (100, 100)) == []
 
 
 def test_above_the_box_or_inside_at_the_top_of_the_image():
