@@ -177,7 +177,6 @@ class Detector(Inspection, Export):
             raise ValueError(f"epochs={epochs} is no whole number.")
         self.config.validate("training")
         self._sharing.check(self.config.BATCH_SIZE)
-        check_writable(self.checkpoint_path)
         # A subclass's own `set_trainable` may return nothing, as Matterport's did.
         names = self.set_trainable(LAYER_CHOICES.get(layers, layers), verbose=0) or []
         train_data = DataGenerator(
@@ -209,6 +208,7 @@ class Detector(Inspection, Export):
             with self._sharing.fit_scope():
                 restore_training_state(self.keras_model, self._resume_from)
             self._resume_from = None
+        check_writable(self.checkpoint_path)
         write_class_names(self.log_dir, train_dataset.class_names)
         with self._sharing.fit_scope():
             return self.keras_model.fit(
