@@ -26,6 +26,12 @@ _TRAINED_WITH = {
     "ROI_SAMPLING_RATIO": "mrcnn_",
     "KEYPOINT_OFFSET": "mrcnn_keypoint",
 }
+# Ready configuration and setting -> another value that files which look the same were trained with.
+_OR = {
+    (name, "NORM_EPSILON"): (1e-5,)
+    for name, ready in READY.items()
+    if name.startswith("torchvision") and ready.NORM_EPSILON == 0.0
+}
 
 
 def check_settings(config, configuration, path, layers):
@@ -48,7 +54,10 @@ def check_settings(config, configuration, path, layers):
         setting
         for setting, prefix in {**_DECIDES, **_TRAINED_WITH}.items()
         if any(layer.startswith(prefix) for layer in layers)
-        and not _same(getattr(config, setting), getattr(ready, setting))
+        and not any(
+            _same(getattr(config, setting), value)
+            for value in (getattr(ready, setting), *_OR.get((configuration, setting), ()))
+        )
     ]
     if not differing:
         return
@@ -63,8 +72,10 @@ def check_settings(config, configuration, path, layers):
             f"model's; nothing was loaded. {_listed(wrong, config, ready)}. Start from "
             f"mrcnn.configurations.{ready.__name__}: subclass it and set there what you mean to be different."
         )
-    logger.warning("%s was trained with other settings than this model's: %s. Training has to make up for it.",
-                   path, _listed(differing, config, ready))  # fmt: skip
+    logger.warning(
+        "%s was trained with other settings than this model's: %s. Training has to make up for it.",
+        path, _listed(differing, config, ready),
+    )  # fmt: skip
 
 
 def _listed(settings, config, ready):

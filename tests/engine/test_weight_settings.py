@@ -50,7 +50,11 @@ def _faster(state):
             "ROI_ALIGN.*configurations.TorchvisionKeypointRCNN:",
         ),
         (_faster(detectron2_state()), DETECTRON2, ready.TorchvisionFasterRCNN(), "BACKBONE.*Detectron2MaskRCNN:"),
-        (torchvision_state(), TORCHVISION, ready.TorchvisionMaskRCNNv2(), "NORM_EPSILON is 1e-05 here, 0.0 there"),
+        (
+            torchvision_state(), TORCHVISION,
+            _subclass(ready.TorchvisionMaskRCNNv2, NORM_EPSILON=1e-3, ROI_ALIGN="aligned"),
+            "loaded. NORM_EPSILON is 0.001 here, 0.0 there. Start",
+        ),
         (
             detectron2_state(blocks=BLOCKS_101, groups=32), DETECTRON2, ready.Detectron2MaskRCNN101(),
             "BACKBONE is 'msra_resnet101' here, 'torch_resnext101_32x8d' there; PIXEL_STD is 1.0 here",
@@ -61,7 +65,7 @@ def _faster(state):
 def test_another_programs_settings_are_refused(tmp_path, state, dialect, config, named):
     model = holder(dialect, state)
     before = held(model)
-    with pytest.raises(ValueError, match=f"w.safetensors holds weights for .*nothing was loaded.*{named}"):
+    with pytest.raises(ValueError, match=f"w.safetensors holds weights for .*nothing was .*{named}"):
         load_weights(model, _file(tmp_path, state), config=config)
     assert all(np.array_equal(before[name], value) for name, value in held(model).items())
 
@@ -95,7 +99,7 @@ def test_what_fine_tuning_may_change_is_silent(tmp_path, caplog, state, dialect,
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("MEAN_PIXEL", 30.0), ("PIXEL_STD", 1.0), ("NORM_EPSILON", 1e-5), ("ROI_ALIGN", "aligned"),
+        ("MEAN_PIXEL", 30.0), ("PIXEL_STD", 1.0), ("NORM_EPSILON", 1e-3), ("ROI_ALIGN", "aligned"),
         ("BACKBONE", "msra_resnet50"), ("RPN_ANCHOR_SCALES", (8, 16, 32, 64, 128)), ("ROI_SAMPLING_RATIO", 0),
         ("RPN_ANCHOR_RATIOS", [1, 2, 3]),
     ],
@@ -106,6 +110,14 @@ def test_what_a_subclass_of_the_right_configuration_changes_is_one_warning(tmp_p
     with caplog.at_level(logging.WARNING):
         assert load_weights(holder(TORCHVISION, state), _file(tmp_path, state), config=config).missing == ()
     assert len(caplog.records) == 1 and f"{setting} is {str(value)[:3]}" in caplog.text.replace("'", "")
+
+
+def test_torchvisions_weights_have_one_epsilon_or_the_other(caplog):
+    config = _subclass(ready.TorchvisionKeypointRCNN, NORM_EPSILON=1e-5)
+    check_settings(config, "torchvision_keypointrcnn_r50_fpn", "f", LAYERS)
+    assert not caplog.records
+    with pytest.raises(ValueError, match="nothing was loaded. NORM_EPSILON is 0.0 here, 1e-05 there. Start"):
+        check_settings(ready.TorchvisionMaskRCNN(), "torchvision_maskrcnn_r50_fpn_v2", "f", LAYERS)
 
 
 def test_only_layers_that_are_loaded_count():
