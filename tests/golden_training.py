@@ -65,6 +65,8 @@ def train(model_class, config, weights, inputs, meta, folder):
         probe = keras.Model(graph.inputs, [*layer.output, *graph.get_layer("rpn_targets").output])
         targets = [keras.ops.convert_to_numpy(value) for value in probe.predict_on_batch(inputs)]
         gradients = gradient_norms(graph, inputs) if keras.backend.backend() == "tensorflow" else None
+        # Live batch norms have moved their statistics by now.
+        model.load_weights(weights)
         steps = []
         for _ in range(meta["sgd"]["steps"]):
             graph.reset_metrics()

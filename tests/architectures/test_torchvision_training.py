@@ -110,7 +110,7 @@ def test_sampled_anchors(run):
 
 
 def test_sampled_regions_and_their_targets(run):
-    case, targets, _, image_shape, _ = run
+    case, targets, _, image_shape, *_ = run
     rois, class_ids, deltas, masks = targets[:4]
     for image in range(2):
         expected = case[f"{image}/sampled_proposals"]
