@@ -55,6 +55,8 @@ class Config:
     HEAD_NORM = None
     # What batch normalisation adds to the variance; networks of keras.applications and callables have their own.
     NORM_EPSILON = 1e-3
+    # Share of the moving statistics that a step of training keeps; None for the layers' own, mostly 0.99.
+    NORM_MOMENTUM = None
     # False: convolutions of pyramid and heads have no bias where a normalisation follows.
     CONV_BIAS = True
     # None: batch norm in its normal mode. False: frozen. True: always in training mode, in frozen layers too.

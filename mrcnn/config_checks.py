@@ -269,6 +269,9 @@ def _optimiser(settings, mode):
     rate = settings.LEARNING_RATE
     if isinstance(rate, numbers.Real) and not (_is_number(rate, 0, None) and rate > 0):
         yield _line(settings, "LEARNING_RATE", "must be a number above 0 or a schedule.")
+    share = settings.NORM_MOMENTUM
+    if share is not None and not _is_number(share, 0, 1):
+        yield _line(settings, "NORM_MOMENTUM", "must be a number, 0 to 1, or None for the layers' own.")
     clip = settings.GRADIENT_CLIP_NORM
     if clip is not None and not (_is_number(clip, 0, None) and clip > 0):
         yield _line(settings, "GRADIENT_CLIP_NORM", "must be a number above 0, or None not to clip.")

@@ -63,6 +63,8 @@ class TorchvisionMaskRCNNv2(TorchvisionMaskRCNN):
 
     NAME = "torchvision_maskrcnn_r50_fpn_v2"
     NORM_EPSILON = 1e-5
+    # torchvision counts the share of the new ones, 0.1.
+    NORM_MOMENTUM = 0.9
     FPN_NORM = "batch"
     HEAD_NORM = "batch"
     RPN_CONVOLUTIONS = 2

@@ -16,6 +16,13 @@ from .engine.weight_files import checked_path, read_foreign
 _OURS = ".h5"
 # Matterport kept these layers in a model of its own.
 _RPN, _RPN_GROUP = "rpn_", "rpn_model"
+# An .h5 does not tell which settings its weights were trained with.
+_EXPECTS = {
+    "torchvision": "torchvision puts the stride into the 3x3 convolutions, divides pixels by image_std, does not align "
+    "regions, and has eps = 0.0 in the batch norms of COCO_V1's first models, 1e-5 in others",
+    "detectron2": "Detectron2's R-50 and R-101 have MODEL.RESNETS.STRIDE_IN_1X1 = True, MODEL.PIXEL_STD = [1, 1, 1], "
+    'POOLER_TYPE = "ROIAlignV2", POOLER_SAMPLING_RATIO = 0 and eps = 1e-5 in batch norms',
+}
 
 
 def convert(source, target, to=None):
@@ -25,7 +32,7 @@ def convert(source, target, to=None):
         source: a file of torchvision or Detectron2 (.pth, .safetensors, .pkl), whatever its name; or ours.
         target: a path that ends with .h5 for a foreign source, and with .pth, .safetensors or .pkl for ours.
         to: "torchvision" or "detectron2": whose names and shapes a foreign target has. Default: Detectron2's for
-            .pkl, torchvision's for others.
+            .pkl, torchvision's for others. Not for a foreign source.
 
     Returns:
         the table of what went where, as text.
@@ -33,7 +40,7 @@ def convert(source, target, to=None):
     Raises:
         CheckpointError: `target` could not be written; an earlier file there is untouched.
         FileNotFoundError, ImportError, ValueError: see `engine.weight_files.read_file`; or `target` has another
-            ending, or the program that it is for has no place for some weights.
+            ending, or the program that it is for has no place for some weights, or `to` is given for our layout.
     """
     source, target = checked_path(source), os.fspath(target)
     suffix, kind = os.path.splitext(target)[1], kind_of(source)
@@ -41,6 +48,8 @@ def convert(source, target, to=None):
     if suffix not in allowed:
         whose = "weights of torchvision or Detectron2" if kind else "weights in our layout"
         raise ValueError(f"{source} holds {whose}, so the other file must end with {' or '.join(allowed)}: {target}.")
+    if kind and to:
+        raise ValueError(f"{target} gets our names: --to {to} is for weights in our layout. Leave it out.")
     if kind:
         return _import(source, target, kind)
     return _export(source, target, suffix, DIALECTS[to or ("detectron2" if suffix == ".pkl" else "torchvision")])
@@ -66,7 +75,8 @@ def _export(source, target, suffix, dialect):
     state = {row.entry.key: row.theirs for row in moved}
     write_atomically(target, encode_state(state, suffix, wrapped=dialect is DIALECTS["detectron2"]))
     lines = [_row("/".join(row.name), row.ours, row.entry.key, row.theirs, row.entry) for row in moved]
-    return "\n".join([*lines, f"{len(moved)} weights written to {target}, with the names of {dialect.name}."])
+    written = f"{len(moved)} weights written to {target}, with the names of {dialect.name}."
+    return "\n".join([*lines, f"{written} They must have been trained with its settings: {_EXPECTS[dialect.name]}."])
 
 
 def _row(name, array, other_name, other_array, entry):
@@ -82,7 +92,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m mrcnn.convert", description=__doc__)
     parser.add_argument("source", metavar="IN", help="the file to read: of torchvision, of Detectron2, or ours")
     parser.add_argument("target", metavar="OUT", help="the file to write: .h5 is ours; .pth, .safetensors, .pkl")
-    parser.add_argument("--to", choices=sorted(DIALECTS), help="whose names OUT has; default: by its ending")
+    parser.add_argument("--to", choices=sorted(DIALECTS), help="whose names OUT has; by its ending where not given")
     options = parser.parse_args(arguments)
     try:
         print(convert(options.source, options.target, options.to))

@@ -51,6 +51,7 @@ def train(model_class, config, weights, inputs, meta, folder):
     Returns:
         - targets: list of arrays, what `proposal_targets` and then `rpn_targets` return.
         - steps: a dict of losses a step.
+        - statistics: the moving statistics after the first step, {(layer, weight): array}.
         - gradients: see `gradient_norms`; None where the backend is not TensorFlow.
     """
     with pytest.MonkeyPatch.context() as patch:
@@ -64,11 +65,20 @@ def train(model_class, config, weights, inputs, meta, folder):
         probe = keras.Model(graph.inputs, [*layer.output, *graph.get_layer("rpn_targets").output])
         targets = [keras.ops.convert_to_numpy(value) for value in probe.predict_on_batch(inputs)]
         gradients = gradient_norms(graph, inputs) if keras.backend.backend() == "tensorflow" else None
+        # Live batch norms have moved their statistics by now.
+        model.load_weights(weights)
         steps = []
         for _ in range(meta["sgd"]["steps"]):
             graph.reset_metrics()
             steps.append(graph.train_on_batch(inputs, return_dict=True))
-    return targets, steps, gradients
+            if len(steps) == 1:
+                statistics = _moving_statistics(graph)
+    return targets, steps, statistics, gradients
+
+
+def _moving_statistics(graph):
+    moving = [w for w in list_weights(graph) if w.weight.startswith("moving_")]
+    return {(w.layer, w.weight): keras.ops.convert_to_numpy(w.variable) for w in moving}
 
 
 def check_losses(steps, case, step):

@@ -182,6 +182,7 @@ BROKEN = [
     ("MASK_TARGETS", "shares", "ROI_TARGETS"),
     ("LEARNING_RATE", 0, "above 0"),
     ("GRADIENT_CLIP_NORM", -5, "above 0"),
+    ("NORM_MOMENTUM", 1.5, "0 to 1, or None"),
     ("LOSS_WEIGHTS", 1.0, "dict"),
     ("IMAGE_META_SIZE", 99, "12 + NUM_CLASSES"),
 ]

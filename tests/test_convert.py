@@ -82,6 +82,8 @@ def test_table_says_what_went_where(tmp_path, capsys):
     main([str(tmp_path / "ours.h5"), str(tmp_path / "b.pkl")])
     text = " ".join(capsys.readouterr().out.split())
     assert "mrcnn_mask/bias 5 -> roi_heads.mask_head.predictor.bias 4" in text
+    assert "with the names of detectron2. They must have been trained with its settings: " in text
+    assert "STRIDE_IN_1X1 = True, MODEL.PIXEL_STD = [1, 1, 1]" in text
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,13 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(tmp_path, capsys, sour
     assert stopped.value.code == 1 and not (tmp_path / target).exists()
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and re.search(reason, error)
+
+
+def test_names_of_another_program_are_not_for_ours(tmp_path):
+    source = _write(tmp_path / "a.pkl", detectron2_state())
+    with pytest.raises(ValueError, match=r"b\.h5 gets our names: --to torchvision is for weights in our layout"):
+        convert(source, tmp_path / "b.h5", to="torchvision")
+    assert not (tmp_path / "b.h5").exists()
 
 
 def test_command_needs_no_tensorflow(tmp_path):

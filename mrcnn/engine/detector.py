@@ -88,7 +88,7 @@ class Detector(Inspection, Export):
         Raises:
             FileNotFoundError, ImportError, ValueError: no such file, one that needs PyTorch, or one that does not fit.
         """
-        report = weights.load_weights(self.keras_model, filepath, exclude, class_names, file_class_names)
+        report = weights.load_weights(self.keras_model, filepath, exclude, class_names, file_class_names, self.config)
         goes_on = report.classes is None or report.classes.changes_nothing
         self.set_log_dir(filepath if goes_on else None)
         self._resume_from = str(filepath) if self.epoch else None

@@ -31,7 +31,7 @@ def read_safetensors(path):
             f"{path} has numbers of the type {error}; known are {', '.join([*_DTYPES, 'BF16'])}. Save the weights as "
             "float32 with the program that wrote them."
         ) from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} cannot be read as safetensors: it is truncated or damaged ({len(content)} bytes; {error}). Delete "
             "it and download or copy it again."

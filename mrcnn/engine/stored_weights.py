@@ -35,6 +35,8 @@ class WeightFile:
         dialect: whose names and shapes it had: "torchvision", "detectron2"; empty for files of Keras.
         fits: a sentence on the ready configuration that the weights belong to; empty for files of Keras.
         unknown: its entries that belong to no layer known here.
+        configuration: name of the ready configuration with the settings that decide what the weights mean; None where
+            there is none, as for files of Keras.
     """
 
     path: str
@@ -43,3 +45,4 @@ class WeightFile:
     dialect: str = ""
     fits: str = ""
     unknown: tuple = ()
+    configuration: str | None = None

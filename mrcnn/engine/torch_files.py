@@ -1,6 +1,7 @@
 """Weight files of PyTorch's world: .pth, .safetensors and Detectron2's .pkl, as {key: array}."""
 
 import contextlib
+import re
 import zipfile
 
 import numpy as np
@@ -12,11 +13,14 @@ from .safetensors_files import encode_safetensors, read_safetensors
 _READERS = {"pth": read_pth, "safetensors": read_safetensors, "pickle": read_pickle}
 # The number that files of PyTorch before 1.6 begin with, as a pickle.
 _EARLY_PTH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
-_PICKLE = tuple(bytes([0x80, protocol]) for protocol in (2, 3, 4, 5))
+# The number of a protocol; or, where there is none, the making of a dict, or a name.
+_PICKLE = re.compile(rb"\x80[\2-\5]|\(dp?\d*\n|\}[q(.]|c[\w.]+\n[\w.]+\n")
+_START = 80
 # Of safetensors; eight letters of a text are a far greater number.
 _LONGEST_HEADER = 100 * 2**20
 # Programs put the weights below one of these names, beside the state of their training.
 _WRAPPERS = ("model", "state_dict")
+_MOST_WRAPPERS = 9
 # Training on several devices puts this before every key.
 _PREFIX = "module."
 _AUTHOR = "mrcnn"
@@ -28,10 +32,10 @@ def kind_of(path):
     with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         return "pth" if any(name.split("/")[-1] == "data.pkl" for name in archive.namelist()) else None
     with open(path, "rb") as file:
-        start = file.read(len(_EARLY_PTH))
-    if start == _EARLY_PTH:
+        start = file.read(_START)
+    if start.startswith(_EARLY_PTH):
         return "pth"
-    if start.startswith(_PICKLE):
+    if _PICKLE.match(start):
         return "pickle"
     is_header = start[8:9] == b"{" and int.from_bytes(start[:8], "little") < _LONGEST_HEADER
     return "safetensors" if is_header else None
@@ -54,9 +58,9 @@ def read_state(path, kind):
     content = _unwrap(_READERS[kind](path))
     if isinstance(content, dict):
         content = {
-            str(key).removeprefix(_PREFIX): _plain(value)
+            key.removeprefix(_PREFIX): _plain(value)
             for key, value in content.items()
-            if isinstance(value, np.ndarray)
+            if isinstance(key, str) and isinstance(value, np.ndarray)
         }
     if not isinstance(content, dict) or not content:
         raise ValueError(
@@ -66,10 +70,14 @@ def read_state(path, kind):
 
 
 def _unwrap(content):
-    for name in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            return _unwrap(content[name])
-    return content
+    """What lies below the wrappers; None where they do not end, because one lies in itself."""
+    for _ in range(_MOST_WRAPPERS):
+        inner = [content[name] for name in _WRAPPERS if isinstance(content, dict) and name in content]
+        inner = [part for part in inner if isinstance(part, dict)]
+        if not inner:
+            return content
+        content = inner[0]
+    return None
 
 
 def _plain(array):

@@ -65,7 +65,7 @@ def _nothing_selected(layer_regex, names):
 
 
 def compile_model(model, config, learning_rate, momentum=None):
-    """Gives a `LossModel` its optimizer, loss weights and weight decay.
+    """Gives a `LossModel` its optimizer, loss weights and weight decay, and its normalisations their momentum.
 
     Every variable's gradient is clipped by itself to `GRADIENT_CLIP_NORM`, as Matterport's optimizer did.
 
@@ -92,6 +92,10 @@ def compile_model(model, config, learning_rate, momentum=None):
         # Backends add a path before a variable's name, and TensorFlow a number behind it.
         optimizer.exclude_from_weight_decay(var_names=[rf"(^|/){name}(:\d+)?$" for name in NOT_DECAYED])
         decay = 0.0
+    if config.NORM_MOMENTUM is not None:
+        for layer in leaf_layers_with_weights(model):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = config.NORM_MOMENTUM
     model.set_losses(config.LOSS_WEIGHTS, decay)
     model.compile(optimizer=optimizer)
 

@@ -2,7 +2,7 @@
 
 import os
 
-from .dialects.recognise import describe_fit, find_dialect
+from .dialects.recognise import describe_fit, find_dialect, related_configuration
 from .h5_layout import read_h5
 from .stored_weights import StoredWeight, WeightFile
 from .torch_files import kind_of, read_state
@@ -28,13 +28,15 @@ def read_file(path):
     if kind is None:
         return read_h5(path)
     dialect, moved, unknown = read_foreign(path, kind)
+    shapes = {row.name: row.ours.shape for row in moved}
     return WeightFile(
         path,
         tuple(StoredWeight(*row.name, row.entry.weight, row.ours) for row in moved),
         tuple(dict.fromkeys(row.entry.layer for row in moved)),
         dialect.name,
-        describe_fit(dialect.name, {row.name: row.ours.shape for row in moved}),
+        describe_fit(dialect.name, shapes),
         tuple(unknown),
+        related_configuration(dialect.name, shapes),
     )
 
 

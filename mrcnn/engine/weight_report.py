@@ -73,25 +73,31 @@ class Mismatch:
     file_shape: tuple
     model_shape: tuple
 
+    @property
+    def name(self):
+        """Its layer and weight."""
+        return f"{self.layer}/{self.weight}"
 
-def explain_mismatches(path, mismatches, excluded=()):
+
+def explain_mismatches(path, mismatches, excluded=(), gaps=()):
     """The text of the error for weights that do not fit, with the `exclude` list that would let the rest load.
 
     Args:
         path: the file.
         mismatches: list of `Mismatch`, not empty.
         excluded: names that the user excluded already; they stay in the list.
+        gaps: weights that only one of file and model has and that must be excluded too, "layer/weight".
     """
-    listed = [f"{m.layer}/{m.weight} is {m.file_shape} in the file, {m.model_shape} here" for m in mismatches]
+    listed = [f"{m.name} is {m.file_shape} in the file, {m.model_shape} here" for m in mismatches]
     layers = list(dict.fromkeys(m.layer for m in mismatches))
     if set(layers) & set(CLASS_HEADS):
         layers = [name for name in layers if name not in CLASS_HEADS] + list(CLASS_HEADS)
-    exclude = list(dict.fromkeys([*excluded, *layers]))
+    exclude = list(dict.fromkeys([*excluded, *layers, *layers_of(gaps)]))
     causes = " ".join(_causes(mismatches))
     return (
         f"{path} does not fit this model; nothing was loaded. {causes}{' ' if causes else ''}"
         f"To load everything else: pass exclude={exclude}, and train those layers. {_by_name(mismatches)}"
-        f"Differences: {shorten(listed, '; ')}."
+        f"Differences: {shorten(listed, '; ')}.{f' Only one of the two has {shorten(gaps)}.' if gaps else ''}"
     )
 
 
@@ -130,15 +136,16 @@ def _causes(mismatches):
     """Sentences on the differences that a setting of the configuration explains."""
     explained = set()
     for m in mismatches:
-        for what, unit, setting, counts in (
-            ("classes", CLASS_UNITS.get(m.layer), "NUM_CLASSES", (-1,)),
-            ("input channels", 1 if m.layer == "conv1" and m.weight == "kernel" else None, _CHANNELS, (2,)),
-            ("anchors per location", 4 if m.layer == "rpn_bbox_pred" else None, "RPN_ANCHOR_RATIOS", (-1,)),
+        for what, unit, setting, axis in (
+            ("classes", CLASS_UNITS.get(m.layer), "NUM_CLASSES", -1),
+            ("input channels", 1 if m.name == "conv1/kernel" else None, _CHANNELS, 2),
+            ("anchors per location", 4 if m.layer == "rpn_bbox_pred" else None, "RPN_ANCHOR_RATIOS", -1),
+            ("keypoints", 1 if m.name == "mrcnn_keypoint_deconv/kernel" else None, "NUM_KEYPOINTS", 2),
         ):
-            if unit is None or what in explained or not _differ_only_in(m, counts[0]):
+            if unit is None or what in explained or not _differ_only_in(m, axis):
                 continue
             explained.add(what)
-            there, here = m.file_shape[counts[0]] // unit, m.model_shape[counts[0]] // unit
+            there, here = m.file_shape[axis] // unit, m.model_shape[axis] // unit
             yield f"The file has {there} {what}, the model {here} ({setting})."
 
 

@@ -18,6 +18,7 @@ from .model_weights import NESTED_GROUPS, list_weights
 from .weight_files import read_file
 from .weight_names import CLASS_HEADS, CLASS_UNITS, TASK_HEADS
 from .weight_report import Mismatch, WeightReport, explain_gaps, explain_mismatches, layers_of, shorten
+from .weight_settings import check_settings
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def read_weights(path):
     return found
 
 
-def load_weights(model, path, exclude=None, class_names=None, file_class_names=None):
+def load_weights(model, path, exclude=None, class_names=None, file_class_names=None, config=None):
     """Give the weights of `model` the values that the file `path` has for layers of the same names.
 
     The model is changed only if every weight that both have fits, and each assigned value is read back and compared.
@@ -53,6 +54,8 @@ def load_weights(model, path, exclude=None, class_names=None, file_class_names=N
         class_names: the model's classes in order, the background first. The heads then take, class by class, what
             the file has for a class of the same name (and the background); other classes keep their values.
         file_class_names: the file's classes, for `class_names`; default: see `class_names.match_file_classes`.
+        config: the model's `Config`, whose settings must be those that a file of torchvision or Detectron2 needs; None
+            does not compare them.
 
     Returns:
         `WeightReport`.
@@ -62,7 +65,7 @@ def load_weights(model, path, exclude=None, class_names=None, file_class_names=N
         ImportError: the file needs PyTorch, which is not installed.
         ValueError: the file is damaged, tries to run code or is no weight file, no layer of it is in the model,
             shapes differ (the message has the `exclude` list that helps), names of classes are unknown or do not
-            fit, or a file of torchvision or Detectron2 is of another network.
+            fit, or a file of torchvision or Detectron2 is of another network or means something else under `config`.
     """
     if file_class_names is not None and class_names is None:
         raise ValueError("file_class_names names the file's classes; pass the model's too, as class_names.")
@@ -77,6 +80,8 @@ def load_weights(model, path, exclude=None, class_names=None, file_class_names=N
             f"{shorten(layers_of([f'{s.layer}/' for s in stored.weights])) or 'none with weights'}; the model's: "
             f"{shorten(layers_of([w.name for w in wanted]))}.{_sentence(stored.fits)}"
         )
+    if config is not None and stored.configuration:
+        check_settings(config, stored.configuration, stored.path, layers_of([w.name for w, _ in pairs]))
     classes = None if class_names is None else _match_classes(pairs, stored.path, class_names, file_class_names)
     values = [_value(weight, source.value, classes) for weight, source in pairs]
     mismatches = [
@@ -84,10 +89,12 @@ def load_weights(model, path, exclude=None, class_names=None, file_class_names=N
         for (w, _), value in zip(pairs, values, strict=True)
         if tuple(value.shape) != tuple(w.variable.shape)
     ]
+    absent, unused = _gaps(stored, wanted, left_out, pairs, missing, exclude) if stored.dialect else ([], [])
     if mismatches:
-        raise ValueError(explain_mismatches(stored.path, mismatches, exclude) + _sentence(stored.fits))
-    if stored.dialect:
-        _check_whole(stored, wanted, left_out, pairs, missing, exclude)
+        explained = explain_mismatches(stored.path, mismatches, exclude, [*absent, *unused])
+        raise ValueError(explained + _sentence(stored.fits))
+    if absent or unused:
+        raise ValueError(explain_gaps(stored.path, absent, unused, exclude) + _sentence(stored.fits))
     for (weight, _), value in zip(pairs, values, strict=True):
         _assign(weight, value, stored.path)
     report = _report(stored, wanted, left_out, pairs, missing, classes)
@@ -161,16 +168,16 @@ def _value(weight, stored, classes):
     return transfer_classes(_host_array(weight.variable), stored, classes, unit)
 
 
-def _check_whole(stored, wanted, left_out, pairs, missing, exclude):
-    """Refuse a network that resembles the file's in part: Keras' files may fill a part of a model, others may not.
+def _gaps(stored, wanted, left_out, pairs, missing, exclude):
+    """Names of the weights that only the model has, and that only the file has.
 
-    What the file has for a task that the model lacks does no harm.
+    A network may resemble another in part: Keras' files may fill a part of a model, others may not. What the file has
+    for a task that the model lacks does no harm.
     """
     absent = tuple(head for head in TASK_HEADS if not any(w.layer.startswith(head) for w in wanted))
     unused = _unused(stored, wanted, left_out, pairs)
     more = [name for name in unused if not name.startswith(absent) and layers_of([name])[0] not in exclude]
-    if missing or more:
-        raise ValueError(explain_gaps(stored.path, [w.name for w in missing], more, exclude) + _sentence(stored.fits))
+    return [w.name for w in missing], more
 
 
 def _sentence(text):

@@ -84,4 +84,4 @@ def test_losses(run, step):
 
 
 def test_gradient_norms(run):
-    check_gradient_norms(run[4], run[0], DETECTRON2)
+    check_gradient_norms(run[-1], run[0], DETECTRON2)

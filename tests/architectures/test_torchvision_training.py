@@ -1,6 +1,7 @@
 """torchvision's detectors train as there: the same targets, losses, gradients and first steps."""
 
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -11,7 +12,7 @@ from mrcnn.engine.dialects.torchvision import TORCHVISION
 from mrcnn.layers.keypoint_target import KeypointTargetLayer
 from samples.coco.dataset import CocoDataset
 from tests import golden_torchvision as peer
-from tests.golden_training import check_gradient_norms, check_losses, sample_in_order, train
+from tests.golden_training import LEARNS_WITH_NORMS, check_gradient_norms, check_losses, sample_in_order, train
 
 pytestmark = [pytest.mark.jax, pytest.mark.slow]
 CASES = [
@@ -58,7 +59,7 @@ def inputs_of(folder, case, config, with_keypoints):
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
 def run(request, golden_torchvision, tmp_path_factory):
-    """The case, its model's sampled targets and gradients before training, and the losses of three steps."""
+    """The case, its model's sampled targets, the losses of three steps, its shape, statistics and gradients."""
     name, scenario = request.param
     folder, target = golden_torchvision, tmp_path_factory.mktemp("run")
     case, meta = peer.arrays(folder, f"train_{name}__{scenario}")
@@ -66,8 +67,8 @@ def run(request, golden_torchvision, tmp_path_factory):
     config = config_of(config_class, meta["kwargs"], scenario, case)
     inputs = inputs_of(folder, case, config, "keypoint" in name)
     weights = peer.weight_file(folder, name, target)
-    targets, steps, gradients = train(model_class, config, weights, inputs, meta, target)
-    return case, targets, steps, inputs[0].shape[1:], gradients
+    targets, steps, statistics, gradients = train(model_class, config, weights, inputs, meta, target)
+    return case, targets, steps, inputs[0].shape[1:], statistics, gradients
 
 
 def test_gradient_norms(run):
@@ -77,6 +78,23 @@ def test_gradient_norms(run):
 @pytest.mark.parametrize("step", range(3))
 def test_losses(run, step):
     check_losses(run[2], run[0], step)
+
+
+def test_moving_statistics_after_a_step(run):
+    case, statistics = run[0], run[4]
+    if "bn_after_1_step" not in case:
+        pytest.skip("the statistics of this case stay")
+    names = {row.key: (row.layer, row.weight) for table in TORCHVISION.tables for row in table}
+    compared = 0
+    for key, expected in zip(case["bn_keys"], case["bn_after_1_step"], strict=True):
+        layer, weight = names[str(key)]
+        # Those of frozen layers stay here.
+        if re.fullmatch(LEARNS_WITH_NORMS, layer):
+            # PyTorch takes the variance of a sample: for the 70 cells of P5 it is a 69th more, of which a tenth counts.
+            tolerance = 2e-6 if weight == "moving_mean" else 2e-3
+            np.testing.assert_allclose(statistics[layer, weight][:4], expected, atol=tolerance, err_msg=key)
+            compared += 1
+    assert compared > 90
 
 
 def test_sampled_anchors(run):
@@ -92,7 +110,7 @@ def test_sampled_anchors(run):
 
 
 def test_sampled_regions_and_their_targets(run):
-    case, targets, _, image_shape, _ = run
+    case, targets, _, image_shape, *_ = run
     rois, class_ids, deltas, masks = targets[:4]
     for image in range(2):
         expected = case[f"{image}/sampled_proposals"]

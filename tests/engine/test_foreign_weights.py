@@ -1,5 +1,6 @@
 """Files of torchvision and Detectron2 fill our layers, or are refused with what is wrong and what fits."""
 
+import ast
 import re
 
 import numpy as np
@@ -11,7 +12,7 @@ from mrcnn.engine.dialects.torchvision import TORCHVISION
 from mrcnn.engine.torch_files import encode_state
 from mrcnn.engine.weights import load_weights, read_weights
 
-from .torch_states import BLOCKS_101, detectron2_state, held, holder, torchvision_state
+from .torch_states import BLOCKS_101, SMALL, detectron2_state, held, holder, torchvision_state
 
 HEADS = ["mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask"]
 
@@ -131,3 +132,25 @@ def test_other_channels_name_the_configuration_that_fits(tmp_path):
 def test_weights_are_read_by_our_names(tmp_path):
     state = detectron2_state()
     assert read_weights(_file(tmp_path, state, ".pkl")).keys() == _ours(DETECTRON2, state).keys()
+
+
+def test_a_file_with_convolutions_in_its_heads_is_refused_with_all_that_differs(tmp_path):
+    state = torchvision_state()
+    head = "roi_heads.box_head"
+    new = {key: value for key, value in state.items() if not key.startswith(head)}
+    new |= {f"{head}.{number}.0.weight": np.ones((SMALL, SMALL, 3, 3), "float32") for number in range(4)}
+    new |= {f"{head}.5.weight": np.ones((6, 196), "float32"), f"{head}.5.bias": np.ones(6, "float32")}
+    target = holder(TORCHVISION, state)
+    with pytest.raises(ValueError, match="Only one of the two has") as caught:
+        load_weights(target, _file(tmp_path, new))
+    exclude = re.search(r"exclude=(\[.*?\])", str(caught.value))[1]
+    assert load_weights(target, tmp_path / "w.safetensors", ast.literal_eval(exclude)).missing == ()
+
+
+def test_other_keypoints_name_the_setting(tmp_path):
+    state = torchvision_state(task="keypoint")
+    key = "roi_heads.keypoint_predictor.kps_score_lowres"
+    other = {**state, f"{key}.weight": np.zeros((SMALL, 5, 4, 4)), f"{key}.bias": np.zeros(5)}
+    other = {key: value.astype("float32") for key, value in other.items()}
+    with pytest.raises(ValueError, match=r"The file has 17 keypoints, the model 5 \(NUM_KEYPOINTS\)"):
+        load_weights(holder(TORCHVISION, other), _file(tmp_path, state))

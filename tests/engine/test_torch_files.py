@@ -1,7 +1,6 @@
 """Files of PyTorch's world: read without running anything, refused where damaged, written so that others read them."""
 
 import collections
-import importlib
 import json
 import os
 import pickle
@@ -12,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mrcnn.engine.pickle_files import encode_pickle, read_pickle
 from mrcnn.engine.safetensors_files import encode_safetensors, read_safetensors
 from mrcnn.engine.torch_files import encode_state, kind_of, read_state
 from mrcnn.engine.weight_files import read_file
@@ -108,58 +106,6 @@ def test_files_without_weights(tmp_path, content):
         read_file(tmp_path / "w.pkl")
 
 
-class TestPickles:
-    @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-    def test_every_protocol(self, tmp_path, protocol):
-        fortran = np.asfortranarray(np.ones((2, 3)))
-        content = {**_state(), "fortran": fortran, "number": np.float32(3), "list": [1, (2,)]}
-        (tmp_path / "w.pkl").write_bytes(pickle.dumps(content, protocol))
-        read = read_pickle(tmp_path / "w.pkl")
-        assert read["number"] == 3 and read["list"] == [1, (2,)]
-        np.testing.assert_array_equal(read["fortran"], fortran)
-        assert _same({key: read[key] for key in _state()}, _state())
-
-    def test_written_ones_are_read_by_the_plain_unpickler_and_name_nothing_that_numpy_1_lacks(self):
-        content = encode_pickle({"model": _state()})
-        assert b"numpy._core" not in content and _same(pickle.loads(content)["model"], _state())
-
-    @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-    @pytest.mark.parametrize(
-        ("function", "named"),
-        [
-            (os.mkdir, os.mkdir.__module__), (eval, "builtins"), (getattr, "builtins"),
-            (importlib.import_module, "importlib"),
-        ],
-    )
-    def test_code_is_not_run_and_is_named(self, tmp_path, protocol, function, named):
-        trap = tmp_path / "trap"
-        arguments = (str(trap),) if function is os.mkdir else (f"__import__('os').mkdir({str(trap)!r})",)
-
-        class Hostile:
-            def __reduce__(self):
-                return function, arguments
-
-        path = tmp_path / "w.pkl"
-        path.write_bytes(pickle.dumps({"model": {"a": np.zeros(3), "b": Hostile()}}, protocol))
-        named = "__builtin__" if protocol == 2 and named == "builtins" else named
-        with pytest.raises(ValueError, match=rf"w\.pkl is refused.*asks for {named}\.{function.__name__}.*Nothing"):
-            read_file(path)
-        assert not trap.exists()
-
-    @pytest.mark.parametrize(
-        "content",
-        [
-            b"\x80\x02cnumpy\nload\n.", b"\x80\x02cnumpy.testing._private.utils\nruncall\n.", b"\x80\x02cos\nsystem\n.",
-            b"\x80\x04\x8c\x05numpy\x8c\x11ndarray.__class__\x93.", b"\x80\x02X\x01\x00\x00\x00aQ.",
-            b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00rot13\x86R.",
-        ],
-    )
-    def test_nothing_but_arrays_is_found(self, tmp_path, content):
-        (tmp_path / "w.pkl").write_bytes(content)
-        with pytest.raises(ValueError, match="is refused"):
-            read_pickle(tmp_path / "w.pkl")
-
-
 class TestSafetensors:
     def test_the_formats_own_package_reads_and_writes_the_same(self, tmp_path):
         package = _needs("safetensors.numpy")
@@ -188,10 +134,11 @@ class TestSafetensors:
             ({"dtype": "F32", "shape": [2], "data_offsets": [-4, 4]}, "damaged"),
             ({"dtype": "F32", "shape": [2]}, "damaged"),
             ([], "damaged"),
+            ("deep", "damaged"),
         ],
     )
     def test_foreign_entries(self, tmp_path, entry, reason):
-        header = json.dumps({"a": entry}).encode()
+        header = json.dumps({"a": entry}).encode().replace(b'"deep"', b"[" * 100_000)
         path = tmp_path / "w.safetensors"
         path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
         with pytest.raises(ValueError, match=reason):

@@ -6,6 +6,7 @@ import pytest
 
 from mrcnn.engine.loss_model import LossModel
 from mrcnn.engine.training import compile_model, rate_text
+from mrcnn.layers.batch_norm import BatchNorm
 from tests.small import SmallConfig
 
 
@@ -53,3 +54,17 @@ def test_weight_decay_of_adamw_is_part_of_the_step(optimizer, kernel):
         assert logs["loss"] == pytest.approx(1.0 + 0.1 * 2)
     gamma = next(v for v in model.trainable_variables if v.name == "gamma")
     np.testing.assert_allclose(keras.ops.convert_to_numpy(gamma), 1.0)
+
+
+@pytest.mark.parametrize(("momentum", "kept"), [(None, 0.99), (0.75, 0.75)])
+def test_moving_statistics_keep_the_share_that_the_configuration_says(momentum, kept):
+    image = keras.Input((2,))
+    layer = BatchNorm(train_bn=True, name="norm")
+    values = layer(image)
+    names = ("mrcnn_class_loss", "mrcnn_mask_loss")
+    model = LossModel(image, [keras.layers.Lambda(lambda x: x[:, 0], name=name)(values) for name in names])
+    config = type("Config", (SmallConfig,), {"NORM_MOMENTUM": momentum})()
+    compile_model(model, config, 0.1)
+    model.train_on_batch(np.full((4, 2), 8.0, "float32"))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.moving_mean), 8.0 * (1 - kept), rtol=1e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer.moving_variance), kept, rtol=1e-5)

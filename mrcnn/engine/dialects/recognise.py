@@ -56,13 +56,24 @@ def ready_configuration(dialect_name, shapes):
     The number of classes is left out of account.
     """
     layers = {layer for layer, _ in shapes}
+    task = "keypoint" if "mrcnn_keypoint_deconv" in layers else "mask" if "mrcnn_mask" in layers else "faster"
+    name = _name(dialect_name, task, layers, shapes)
+    return name if name in READY_CONFIGURATIONS else None
+
+
+def related_configuration(dialect_name, shapes):
+    """As `ready_configuration`; where there is none for the heads, the one with masks on the same backbone, or None."""
+    related = _name(dialect_name, "mask", {layer for layer, _ in shapes}, shapes)
+    return ready_configuration(dialect_name, shapes) or (related if related in READY_CONFIGURATIONS else None)
+
+
+def _name(dialect_name, task, layers, shapes):
+    """The name that a ready configuration for these weights has; None where they are no known detector's."""
     depth = _DEPTHS.get(tuple(_count_blocks(layers, stage) for stage in (2, 3, 4, 5)))
     kind = _KINDS.get(tuple(shapes.get(("res2a_branch2b", "kernel"), ())[2:]))
     if depth is None or kind is None or not layers.issuperset(_EVERY_DETECTOR_HAS):
         return None
-    task = "keypoint" if "mrcnn_keypoint_deconv" in layers else "mask" if "mrcnn_mask" in layers else "faster"
-    name = f"{dialect_name}_{task}rcnn_{kind}{depth}_fpn{'_v2' if 'mrcnn_class_fc' in layers else ''}"
-    return name if name in READY_CONFIGURATIONS else None
+    return f"{dialect_name}_{task}rcnn_{kind}{depth}_fpn{'_v2' if 'mrcnn_class_fc' in layers else ''}"
 
 
 def _count_blocks(layers, stage):
