@@ -81,7 +81,7 @@ def test_masks_in_boxes_of_no_whole_pixels_like_the_host(ours, hosts):
 
 @pytest.mark.parametrize("peer", ["torchvision", "detectron2"])
 def test_masks_in_boxes_of_no_whole_pixels_like_the_peers(golden_torchvision, peer):
-    """Of what Detectron2 was compared with in a thousand pixels one may lie so near one half that it differs."""
+    """Pixel for pixel; of Detectron2's fewer than one in a thousand may lie so near one half that it differs."""
     case = np.load(golden_torchvision / "ops_masks_keypoints.npz")
     masks, boxes = case["paste_probs"], case["paste_boxes"][:, [1, 0, 3, 2]]
     size = tuple(int(side) for side in case["paste_size"])
