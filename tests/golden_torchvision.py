@@ -68,6 +68,12 @@ def pixels(boxes, image_shape):
     return (boxes * [height - 1, width - 1, height - 1, width - 1] + [0, 0, 1, 1])[:, SWAPPED]
 
 
+def normalised(boxes, image_shape):
+    """The inverse of `pixels`, float32."""
+    height, width = image_shape[:2]
+    return ((boxes[:, SWAPPED] - [0, 0, 1, 1]) / [height - 1, width - 1, height - 1, width - 1]).astype("float32")
+
+
 def deviation(values, expected):
     """The largest difference in units of the standard deviation of `expected`."""
     values, expected = np.asarray(values, np.float64), np.asarray(expected, np.float64)

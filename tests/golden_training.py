@@ -89,9 +89,7 @@ def check_losses(steps, case, step):
     tolerance = np.full(len(names), TOLERANCES[step])
     if "loss_keypoint" in names:
         tolerance[np.isin(names, ("loss_keypoint", "total"))] = max(TOLERANCES[step], KEYPOINT_TOLERANCE)
-    # A small part of the whole is as uncertain as the rest.
-    size = np.abs(expected) + (0.1 if step else 0)
-    np.testing.assert_array_less(np.abs(losses - expected), tolerance * size + 1e-12)
+    np.testing.assert_array_less(np.abs(losses - expected), tolerance * np.abs(expected) + 1e-12)
 
 
 def gradient_norms(graph, inputs):

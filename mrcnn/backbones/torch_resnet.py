@@ -10,6 +10,7 @@ from typing import NamedTuple
 from keras import layers
 
 from ..layers.batch_norm import norm_layer
+from ..layers.grouped_conv import GroupedConv2D
 
 
 class Architecture(NamedTuple):
@@ -72,7 +73,6 @@ def _conv_norm(x, filters, size, stride, name, norm, groups=1):
     if size > 1 and stride > 1:
         # Keras would pad the far side first.
         x, padding = layers.ZeroPadding2D(size // 2)(x), "valid"
-    x = layers.Conv2D(
-        filters, size, strides=stride, padding=padding, groups=groups, use_bias=False, name=f"res{name}"
-    )(x)
+    conv = layers.Conv2D if groups == 1 else GroupedConv2D
+    x = conv(filters, size, strides=stride, padding=padding, groups=groups, use_bias=False, name=f"res{name}")(x)
     return norm_layer(name=f"bn{name}", channels=filters, **norm)(x)

@@ -22,13 +22,15 @@ class Format(NamedTuple):
 
     suffix: how the file's name ends, empty for a folder; packages: modules that Keras' exporter imports, by the names
     that pip installs them under; any_size: whether one file takes images of any size; native: whether the runtime knows
-    the operations of the TensorFlow kernels; least_keras: first version of Keras that writes it.
+    the operations of the TensorFlow kernels; any_crop: whether it knows the native crop in as many samples as the boxes
+    need, which ROI_SAMPLING_RATIO 0 takes; least_keras: first version of Keras that writes it.
     """
 
     suffix: str
     packages: tuple = ()
     any_size: bool = True
     native: bool = True
+    any_crop: bool = True
     least_keras: tuple = (3, 12)
 
 
@@ -36,7 +38,7 @@ FORMATS = {
     "tf_saved_model": Format(""),
     "onnx": Format(".onnx", ("tf2onnx", "onnx")),
     "litert": Format(".tflite", any_size=False, native=False, least_keras=(3, 13)),
-    "openvino": Format(".xml", ("openvino",)),
+    "openvino": Format(".xml", ("openvino",), any_crop=False),
 }
 REFUSED = {
     "torch": "Keras writes it on the PyTorch backend only, and there the suppression is a loop whose length depends on "
@@ -76,7 +78,8 @@ class Export:
         model = export_graph(self.inference_twin(), image_size, masks == "image")
         # Keras' ONNX exporter would make no signature of a model that was never called.
         signature = [keras.InputSpec(image.dtype, image.shape, name=image.name) for image in model.inputs]
-        with contextlib.nullcontext() if known.native else generic_kernels():
+        native = known.native and (known.any_crop or self.config.ROI_SAMPLING_RATIO != 0)
+        with contextlib.nullcontext() if native else generic_kernels():
             model.export(path, format=format, input_signature=signature, verbose=False)
 
 

@@ -9,6 +9,7 @@ from mrcnn.architectures.mask_rcnn import MaskRCNN
 from mrcnn.configurations import Detectron2KeypointRCNN, Detectron2MaskRCNN
 from mrcnn.data.keypoints import find_keypoints
 from mrcnn.data.mask_paste import paste_centers
+from tests import golden_stages as stages
 from tests import golden_torchvision as peer
 
 pytestmark = [pytest.mark.jax, pytest.mark.slow]
@@ -65,8 +66,9 @@ def run_case(folder, model_name, name, target):
     third = "masks" if model_name == MASK else "keypoint_logits"
     names = ("detections", "probs", "deltas", third, "proposals", "rpn_probs", "rpn_deltas")
     probes |= dict(zip(names, graph.outputs, strict=True))
-    values = keras.Model(graph.inputs, probes).predict_on_batch([images, metas])
-    return case, report, images, {key: keras.ops.convert_to_numpy(value) for key, value in values.items()}
+    inputs, regions = stages.add_stages(graph, case, probes, [probes[f"p{level}"] for level in (2, 3, 4, 5)])
+    values = keras.Model(inputs, probes).predict_on_batch([images, metas, *regions])
+    return case, report, images, keras.tree.map_structure(keras.ops.convert_to_numpy, values)
 
 
 def rows(images):
@@ -97,6 +99,7 @@ def test_features_and_the_rpn(run):
         coords = case[f"{key}/coords"].astype(int)
         found = values[key].transpose(0, 3, 1, 2)[tuple(coords.T)]
         assert peer.deviation(found, case[f"{key}/values"]) <= TOLERANCES.get(key, 1e-3), key
+    stages.check_objectness(values, case)
     np.testing.assert_allclose(values["anchors"][:, peer.SWAPPED], case["anchors"], atol=1e-4)
     assert peer.deviation(values["rpn_deltas"][0][:, peer.SWAPPED], case["rpn_deltas"]) <= 1e-3
 
@@ -107,6 +110,13 @@ def test_stable_proposals(run):
         proposals = peer.pixels(values["proposals"][row], images[row].shape)
         stable = case[f"{prefix}proposal_stable"]
         assert peer.share_found(case[f"{prefix}proposals"], proposals, stable) >= 0.99
+
+
+def test_boxes_of_the_peers_proposals(run):
+    case, _, _, values = run
+    if "box_pool" not in values:
+        pytest.skip("this case keeps no logits")
+    stages.check_boxes(values, case, background_last=True)
 
 
 def test_stable_detections(run):
@@ -137,6 +147,20 @@ def test_pasted_masks(run):
         assert (pasted != expected).mean(axis=(1, 2)).max() < 1e-3
 
 
+def test_masks_in_the_peers_boxes(run):
+    case, _, _, values = run
+    if "mask_logits" not in case:
+        pytest.skip("this case keeps no logits of masks")
+    stages.check_masks(values, case, case["det_classes"] + 1, paste_centers)
+
+
+def test_heat_maps_in_the_peers_boxes(run):
+    case, _, _, values = run
+    if "kp_low" not in case:
+        pytest.skip("this case keeps no heat maps")
+    stages.check_heat_maps(values, case)
+
+
 def test_masks_of_stable_detections(run):
     case, _, _, values = run
     if "masks" not in values:
@@ -146,7 +170,7 @@ def test_masks_of_stable_detections(run):
         mask = values["masks"][row, here, :, :, int(values["detections"][row, here, 4])]
         np.testing.assert_allclose(mask, case[f"{prefix}mask_probs"][there], atol=5e-3)
         compared += 1
-    assert compared >= 10
+    assert compared >= 3
 
 
 def keypoints_of_stable_detections(run):

@@ -37,6 +37,16 @@ def test_detectron2_finds_the_same(golden_torchvision):
     np.testing.assert_allclose(scores, expected[..., 3], rtol=1e-3, atol=1e-6)
 
 
+def test_maps_are_enlarged_like_torchvisions(golden_torchvision):
+    """Seen by the highest value of each map and its place."""
+    case = np.load(golden_torchvision / "ops_losses_layers.npz")
+    enlarged = case["bicubic_11x23"].reshape(2, 6, -1)
+    points, scores = find_keypoints(case["x"].transpose(0, 2, 3, 1), np.array([[0, 0, 11, 23]] * 2), "logit")
+    np.testing.assert_allclose(scores, enlarged.max(axis=-1), atol=1e-5)
+    places = np.stack(np.divmod(enlarged.argmax(axis=-1), 23), axis=-1)
+    np.testing.assert_allclose(points, places + 0.5, atol=1e-4)
+
+
 def test_nothing_found_has_no_keypoints():
     points, scores = find_keypoints(np.zeros((0, 56, 56, 17), np.float32), np.zeros((0, 4)))
     assert points.shape == (0, 17, 2) and scores.shape == (0, 17)

@@ -64,6 +64,7 @@ class AsInDetectron2(AsInTorchvision):
 
     IMAGE_RESIZE_MODE = "pad32_smooth"
     ROI_ALIGN = "aligned"
+    ROI_SAMPLING_RATIO = 0
     MASK_PASTE = "centers"
 
 

@@ -77,6 +77,29 @@ def test_window_convolution_is_a_convolution():
     )
 
 
+def test_masks_double_like_torchvisions(golden_torchvision):
+    """The recorded transposed convolution has four filters, ours as many as channels, and a ReLU behind it."""
+    case = np.load(golden_torchvision / "ops_losses_layers.npz")
+    head = MaskHead(4, 6)
+    head.build((None, 1, 9, 7, 6))
+    head.deconv.set_weights([np.pad(case["w2"].transpose(2, 3, 1, 0), [(0, 0)] * 2 + [(0, 2), (0, 0)]), np.zeros(6)])
+    found = ops.convert_to_numpy(head.deconv(case["x"].transpose(0, 2, 3, 1)))[..., :4].transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(found, np.maximum(case["deconv2_s2"], 0), atol=1e-5)
+
+
+def test_heat_maps_double_twice_like_torchvisions(golden_torchvision, monkeypatch):
+    case = np.load(golden_torchvision / "ops_losses_layers.npz")
+    x = case["x"].transpose(0, 2, 3, 1)
+    head = KeypointHead(4, 6)
+    head.build((None, 1, 9, 7, 6))
+    head.deconv.set_weights([case["w4"].transpose(2, 3, 1, 0), np.zeros(4)])
+    found = ops.convert_to_numpy(head.deconv(x)).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(found, case["deconv4_s2_p1"], atol=1e-5)
+    monkeypatch.setattr(head, "hidden", [])
+    found = ops.convert_to_numpy(head(x[:, None]))[:, 0].transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(found, case["deconv4_then_bilinear_x2"], atol=1e-5)
+
+
 def test_leaves_have_matterports_names():
     heads = [RPNHead(name="rpn_model"), BoxHead(4, 6, 16, name="box"), MaskHead(4, 8, name="mask")]
     for head, shape in zip(heads, (FEATURE.shape, POOLED.shape, POOLED.shape), strict=True):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.layers import anchor_target
 from mrcnn.layers.anchor_target import GT_CHUNK, AnchorTargetLayer, match_anchors
 from mrcnn.layers.anchors import AnchorLayer
 from tests.harness import check_layer, input_gradients
@@ -11,6 +12,24 @@ from tests.oracle import targets as oracle
 
 STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
 UNBATCHED = [False, True, True]
+
+
+@pytest.mark.jax
+def test_matches_like_torchvisions(golden_torchvision, monkeypatch):
+    """Of recorded overlaps of objects with anchors: among them an object that two anchors overlap most."""
+    case = np.load(golden_torchvision / "ops_boxes.npz")
+    overlaps, expected = case["match_iou"], case["match_rpn"]
+    # A box says which object it is; 0 is padding, which overlaps nothing.
+    rows = np.concatenate([np.zeros((1, overlaps.shape[1]), "float32"), overlaps])
+    monkeypatch.setattr(
+        anchor_target, "iou_matrix", lambda boxes, _: ops.take(rows, ops.cast(boxes[..., 0], "int32"), axis=0)
+    )
+    numbers = np.arange(1, len(overlaps) + 1)
+    boxes = np.repeat(numbers[None, :, None], 4, axis=2).astype("float32")
+    anchors = np.zeros((overlaps.shape[1], 4), "float32")
+    found = match_anchors(anchors, numbers[None].astype("int32"), boxes)
+    positive, negative, gt_ids = (ops.convert_to_numpy(value)[0] for value in found)
+    np.testing.assert_array_equal(np.where(positive, gt_ids, np.where(negative, -1, -2)), expected)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.configurations import TorchvisionMaskRCNN
+from mrcnn.configurations import Detectron2MaskRCNN, TorchvisionMaskRCNN
 from mrcnn.data.anchors import config_anchors
 from mrcnn.layers.anchors import AnchorLayer
 from mrcnn.layers.boxes import NormBoxes
+from tests.golden_torchvision import SWAPPED
 from tests.harness import check_declaration, check_layer
 
 SCALES, RATIOS, STRIDES = (8, 16, 32, 64, 128), (0.5, 1, 2), (4, 8, 16, 32, 64)
@@ -77,9 +78,38 @@ def test_norm_boxes_of_integers_and_of_anchors():
     check_declaration(NormBoxes(), inputs, [False, True], [ops.convert_to_numpy(normalised)])
 
 
+def _anchors_of(config, height, width):
+    """The anchors of a ready configuration for an image of that size."""
+    layer = AnchorLayer(
+        config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, config.BACKBONE_STRIDES,
+        whole_pixels=config.RPN_ANCHOR_WHOLE_PIXELS,
+    )  # fmt: skip
+    return ops.convert_to_numpy(layer(_image(height, width)))
+
+
 @pytest.mark.parametrize("image_shape", [(160, 224), (256, 320), (200, 136)])
 def test_torchvisions_grid_is_the_same_on_the_host(image_shape):
     config = TorchvisionMaskRCNN()
-    layer = AnchorLayer(config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, config.BACKBONE_STRIDES, whole_pixels=True)
-    anchors = ops.convert_to_numpy(layer(np.zeros((1, *image_shape, 3), "float32")))
-    np.testing.assert_array_equal(config_anchors(config, (*image_shape, 3)), anchors)
+    np.testing.assert_array_equal(config_anchors(config, (*image_shape, 3)), _anchors_of(config, *image_shape))
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("height, width", [(256, 320), (224, 320), (160, 224), (800, 1088)])
+def test_torchvisions_grid(golden_torchvision, height, width):
+    case, name = np.load(golden_torchvision / "ops_boxes.npz"), f"anchors_{height}x{width}"
+    anchors = _anchors_of(TorchvisionMaskRCNN(), height, width)[:, SWAPPED]
+    if name not in case:
+        assert len(anchors) == case[f"{name}_n"]
+        anchors, name = anchors[::101], f"{name}_every101"
+    np.testing.assert_allclose(anchors, case[name], atol=1e-4)
+
+
+@pytest.mark.jax
+def test_detectron2s_grid(golden_torchvision):
+    case = np.load(golden_torchvision / "d2_ops.npz")
+    config = Detectron2MaskRCNN()
+    np.testing.assert_allclose(_anchors_of(config, 160, 224)[:, SWAPPED], case["anchors_160x224"], atol=1e-4)
+    # A picture of one cell has the anchors around the origin alone.
+    for scale, cells in zip(config.RPN_ANCHOR_SCALES, case["cell_anchors"], strict=True):
+        anchors = AnchorLayer((scale,), config.RPN_ANCHOR_RATIOS, (64,))(_image(64, 64))
+        np.testing.assert_allclose(ops.convert_to_numpy(anchors)[:, SWAPPED], cells, atol=1e-4)

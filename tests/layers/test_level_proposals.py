@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.configurations import TorchvisionMaskRCNN
 from mrcnn.layers.level_proposals import LevelProposalLayer
+from mrcnn.ops.boxes import apply_deltas, clip_boxes
+from tests import golden_torchvision as peer
 from tests.harness import check_layer, input_gradients
 from tests.oracle.nms import non_max_suppression
 
@@ -44,6 +47,32 @@ def _expected(inputs, image, count, threshold, limit):
     boxes, scores, levels = (np.concatenate(parts) for parts in (boxes, scores, levels))
     scores = np.where((boxes[:, 2:] - boxes[:, :2] >= 1e-3).all(1), scores, -1)
     return boxes[non_max_suppression(boxes, scores, threshold, count, levels)]
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn__synth", "d2_mask_rcnn_R_50_FPN_3x__synth"])
+def test_like_torchvision_and_detectron2(golden_torchvision, name):
+    """From the peers' logits and deltas to their proposals, in their order, and with their scores."""
+    case, _ = peer.arrays(golden_torchvision, name)
+    height, width = (int(side) for side in case["padded_size"])
+    logit, deltas, anchors = (case[key] for key in ("rpn_objectness", "rpn_deltas", "anchors"))
+    deltas, anchors = deltas[None][..., peer.SWAPPED], anchors[:, peer.SWAPPED]
+    meta = np.zeros((1, 12), "float32")
+    meta[:, 4:7], meta[:, 9:11] = (height, width, 3), case["image_sizes"]
+    ends = np.cumsum([3 * -(-height // stride) * -(-width // stride) for stride in (4, 8, 16, 32, 64)])
+    logits = np.split(np.stack([0 * logit, logit], axis=-1)[None], ends[:-1], axis=1)
+    layer = LevelProposalLayer(len(case["proposals"]), 0.7, 300, [1, 1, 1, 1], TorchvisionMaskRCNN.BBOX_LOG_LIMIT)
+    proposals = ops.convert_to_numpy(layer([logits[0], deltas, anchors, anchors, meta, *logits]))[0]
+    np.testing.assert_allclose(peer.pixels(proposals, (height, width)), case["proposals"], atol=1e-3)
+    # A proposal's score is that of the anchor which was moved there.
+    boxes = clip_boxes(apply_deltas(anchors, deltas[0], layer.log_limit), meta[0, 7:11])
+    boxes = ops.convert_to_numpy(boxes)[:, peer.SWAPPED]
+    if "proposal_logits" in case:
+        scores = case["proposal_logits"], logit
+    else:
+        scores = case["proposal_scores"], 1 / (1 + np.exp(-logit))
+    every = np.ones(len(proposals), bool)
+    assert peer.share_found(case["proposals"], boxes, every, (*scores, 1e-5)) == 1
 
 
 @pytest.mark.jax

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.layers import detection_target
 from mrcnn.layers.roi_target import RoiTargetLayer
 from tests.harness import check_layer, input_gradients
 from tests.oracle.boxes import iou_matrix
@@ -35,6 +36,19 @@ def _inputs(batch=2, proposals=40, slots=4, mask=(16, 16)):
 
 def _targets(layer, inputs):
     return [ops.convert_to_numpy(output) for output in layer(inputs)]
+
+
+@pytest.mark.jax
+def test_matches_like_torchvisions(golden_torchvision, monkeypatch):
+    """Of recorded overlaps of objects with regions."""
+    case = np.load(golden_torchvision / "ops_boxes.npz")
+    overlaps = case["match_iou"].T[None]
+    monkeypatch.setattr(detection_target, "iou_matrix", lambda *boxes: ops.convert_to_tensor(overlaps))
+    _, regions, objects = overlaps.shape
+    boxes = np.ones((1, regions, 4), "float32"), np.ones((1, objects), "int32"), np.ones((1, objects, 4), "float32")
+    positive, negative, gt_ids = (ops.convert_to_numpy(value)[0] for value in detection_target.match_rois(*boxes))
+    assert (positive != negative).all()
+    np.testing.assert_array_equal(np.where(positive, gt_ids, -1), case["match_box"])
 
 
 @pytest.mark.jax

@@ -6,9 +6,11 @@ import pytest
 from keras import ops
 
 from mrcnn.losses import functional, layers
-from tests.harness import check_layer, input_gradients
+from tests.golden_torchvision import SWAPPED
+from tests.harness import check_layer, gradient_at, input_gradients
 
 pytestmark = pytest.mark.jax
+LIKE_TORCHVISION = {"beta": 1 / 9, "per": "sampled"}
 B, A, S, R, C, N, M = 3, 20, 6, 5, 4, 2, 7
 RNG = np.random.default_rng(0)
 CASES = {
@@ -111,6 +113,52 @@ def test_without_positives_is_zero_with_no_gradient(kind):
     inputs = [np.zeros_like(x) if x.dtype in (np.int32, bool) else x for x in CASES[kind]]
     np.testing.assert_array_equal(ops.convert_to_numpy(kind()(inputs)), np.zeros(B))
     assert not input_gradients(kind(), inputs).any()
+
+
+def swapped(deltas):
+    """Deltas of the peer `[1, N * 4]` or more in our order."""
+    return deltas.reshape(1, len(deltas), -1, 4)[..., SWAPPED]
+
+
+def test_second_stage_like_torchvision(golden_torchvision):
+    case = np.load(golden_torchvision / "ops_losses_layers.npz")
+    class_ids, logits, deltas = case["labels"].astype("int32")[None], case["logits"], swapped(case["reg"])
+    active = np.ones((1, logits.shape[1]), "float32")
+
+    def class_loss(values):
+        return functional.mrcnn_class_loss(class_ids, values, active)
+
+    def box_loss(values):
+        return functional.mrcnn_bbox_loss(class_ids, swapped(case["targets"])[:, :, 0], values, **LIKE_TORCHVISION)
+
+    for loss, at, name in ((class_loss, logits[None], "cls"), (box_loss, deltas, "box")):
+        np.testing.assert_allclose(ops.convert_to_numpy(loss(at))[0], case[f"fastrcnn_{name}"], rtol=2e-4)
+    np.testing.assert_allclose(gradient_at(logits[None], class_loss)[0], case["fastrcnn_grad_logits"], atol=1e-6)
+    np.testing.assert_allclose(gradient_at(deltas, box_loss), swapped(case["fastrcnn_grad_reg"]), atol=1e-6)
+
+
+def test_rpn_like_torchvision(golden_torchvision):
+    case = np.load(golden_torchvision / "ops_losses_layers.npz")
+    labels = case["rpn_labels"].astype("int32")[None]
+    ids = np.arange(labels.size, dtype="int32")[None]
+    logits = np.stack([np.zeros(labels.size), case["rpn_obj"].ravel()], axis=-1).astype("float32")[None]
+    found = ops.convert_to_numpy(functional.rpn_class_loss(logits, ids, labels))[0]
+    np.testing.assert_allclose(found, case["rpn_obj_loss"], rtol=2e-4)
+    deltas, targets = (swapped(case[key])[:, :, 0] for key in ("rpn_delta", "rpn_targets"))
+    found = ops.convert_to_numpy(functional.rpn_bbox_loss(deltas, ids, labels, targets, **LIKE_TORCHVISION))[0]
+    np.testing.assert_allclose(found, case["rpn_box_loss"], rtol=2e-4)
+
+
+def test_masks_and_keypoints_like_torchvision(golden_torchvision):
+    case = np.load(golden_torchvision / "ops_masks_keypoints.npz")
+    class_ids = case["mask_gt_labels"][case["project_idx"]].astype("int32")[None]
+    logits = case["mask_logits"].transpose(0, 2, 3, 1)[None]
+    found = ops.convert_to_numpy(functional.mrcnn_mask_loss(class_ids, case["projected_28"][None], logits))[0]
+    np.testing.assert_allclose(found, case["mask_loss"], rtol=2e-4)
+    cells, counts = case["kp_heatmap_index"].astype("int32")[None], case["kp_valid"].astype(bool)[None]
+    maps = case["kp_maps"].astype("float32").transpose(0, 2, 3, 1)[None]
+    found = ops.convert_to_numpy(functional.mrcnn_keypoint_loss(cells, counts, maps))[0]
+    np.testing.assert_allclose(found, case["kp_loss"], rtol=2e-3)
 
 
 def test_huge_logits_stay_finite():

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.configurations import TorchvisionMaskRCNN
 from mrcnn.ops import boxes as box_ops
+from tests.golden_torchvision import SWAPPED
 from tests.oracle import boxes as oracle
 
 pytestmark = pytest.mark.jax
+LOG_LIMIT = TorchvisionMaskRCNN.BBOX_LOG_LIMIT
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,23 @@ def test_deltas_like_the_peer(pure):
     np.testing.assert_allclose(moved, pure["delta/apply_box_deltas"], rtol=1e-5, atol=1e-4)
     back = _numpy(box_ops.apply_deltas(boxes, box_ops.encode_deltas(boxes, gt)))
     np.testing.assert_allclose(back, gt, atol=1e-3)
+
+
+def test_iou_like_torchvision(golden_torchvision):
+    case = np.load(golden_torchvision / "ops_boxes.npz")
+    iou = _numpy(box_ops.iou_matrix(case["iou_a"][:, SWAPPED], case["iou_b"][:, SWAPPED]))
+    np.testing.assert_allclose(iou, case["iou"], atol=1e-6)
+
+
+@pytest.mark.parametrize("name, weights", [("1", (1, 1, 1, 1)), ("10", (10, 10, 5, 5))])
+def test_deltas_like_torchvision(golden_torchvision, name, weights):
+    case = np.load(golden_torchvision / "ops_boxes.npz")
+    boxes = case["prop"][:, SWAPPED]
+    deltas = _numpy(box_ops.encode_deltas(boxes, case["ref"][:, SWAPPED]))[:, SWAPPED] * weights
+    np.testing.assert_allclose(deltas, case[f"encode_{name}"], atol=1e-4)
+    codes = (case["codes"].reshape(-1, 3, 4) / weights)[..., SWAPPED]
+    moved = _numpy(box_ops.apply_deltas(np.repeat(boxes[:, None], 3, axis=1), codes, LOG_LIMIT))
+    np.testing.assert_allclose(moved[..., SWAPPED], case[f"decode_{name}"].reshape(-1, 3, 4), rtol=1e-6, atol=1e-4)
 
 
 @pytest.mark.parametrize("box, gt", [((0, 0, 0, 1), (0, 0, 1, 1)), ((0, 0, 1, 1), (0.5, 0.5, 0.5, 0.2))])

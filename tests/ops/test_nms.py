@@ -97,6 +97,17 @@ def test_like_the_peer(golden, implementation, name):
     assert _select(implementation, boxes, scores, float(name), 20) == [list(pure[f"nms/keep_{name}"])]
 
 
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", ["0.3", "0.5", "0.7"])
+def test_like_torchvision(golden_torchvision, implementation, name):
+    case = np.load(golden_torchvision / "ops_boxes.npz")
+    boxes, scores, classes = (case[f"nms_{key}"][None] for key in ("boxes", "scores", "classes"))
+    boxes, count = boxes[..., [1, 0, 3, 2]], boxes.shape[1]
+    assert _select(implementation, boxes, scores, float(name), count) == [list(case[f"nms_{name}"])]
+    found = _select(implementation, boxes, scores, float(name), count, classes)
+    assert found == [list(case[f"batched_nms_{name}"])]
+
+
 @pytest.mark.parametrize("spread", [1.0, 0.1], ids=["sparse", "crowded"])
 @pytest.mark.parametrize("groups", [None, _groups(100)], ids=["one group", "groups"])
 def test_random(spread, groups):

@@ -145,10 +145,11 @@ def test_like_torchvisions_operator(golden_torchvision, implementation, cells, a
     np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
-def test_paper_levels_like_torchvision(golden_torchvision):
+def test_paper_levels_like_torchvision_and_detectron2(golden_torchvision):
     case = np.load(golden_torchvision / "ops_roi_align.npz")
     levels = _numpy(roi_ops.assign_levels_px(case["level_boxes"]))
-    np.testing.assert_array_equal(levels - levels.min(), case["levels"] - case["levels"].min())
+    np.testing.assert_array_equal(levels, case["levels"])
+    np.testing.assert_array_equal(levels, np.load(golden_torchvision / "d2_ops.npz")["levels"])
 
 
 @pytest.mark.parametrize("samples", [0, 2])
