@@ -12,18 +12,7 @@ from mrcnn.engine.pickle_files import encode_pickle, read_pickle
 from mrcnn.engine.torch_files import kind_of, read_state
 from mrcnn.engine.weight_files import read_file
 
-
-def _state():
-    rng = np.random.default_rng(0)
-    return {
-        "a.weight": rng.normal(size=(4, 3, 2, 1)).astype("float32"), "a.bias": np.array([1.5], "float64"),
-        "n": np.array(7), "empty": np.zeros((0, 3), "float32"), "turned": np.ones((2, 3), "float32").T,
-    }
-
-
-def _same(a, b):
-    return a.keys() == b.keys() and all(a[k].dtype == b[k].dtype and np.array_equal(a[k], b[k]) for k in a)
-
+from .torch_states import arrays_of_all_kinds, same_arrays
 
 # Pieces of pickles, each of which leaves one value.
 _NDARRAY, _ORDERED = b"cnumpy\nndarray\n", b"ccollections\nOrderedDict\n"
@@ -53,7 +42,8 @@ def _array(kind, content, shape=b"K\x01\x85"):
 @pytest.mark.parametrize("kind", [dict, collections.OrderedDict])
 def test_every_protocol(tmp_path, protocol, kind):
     arrays = {
-        **_state(), "fortran": np.asfortranarray(np.ones((2, 3))), "whole": np.arange(3), "true": np.array([True]),
+        **arrays_of_all_kinds(),
+        "fortran": np.asfortranarray(np.ones((2, 3))), "whole": np.arange(3), "true": np.array([True]),
         "axes": np.arange(24.0).reshape(2, 3, 4).transpose(1, 2, 0),
         "long": np.arange(2000, dtype="float32").reshape(2, 1000)[:, ::2],
     }
@@ -65,7 +55,7 @@ def test_every_protocol(tmp_path, protocol, kind):
     assert kind_of(tmp_path / "w.pkl") == "pickle"
     read = read_pickle(tmp_path / "w.pkl")
     assert {key: read[key] for key in plain} == plain
-    assert _same({key: read[key] for key in arrays}, arrays)
+    assert same_arrays({key: read[key] for key in arrays}, arrays)
 
 
 def test_python_2(tmp_path):
@@ -75,7 +65,7 @@ def test_python_2(tmp_path):
         b"(U\x02f4I0\nI1\ntR(I3\nU\x01<NNNI-1\nI-1\nI0\ntbI00\nU\x08\x00\x00\x80?\x00\x00\x00\xc0tb"
     )
     (tmp_path / "w.pkl").write_bytes(b"\x80\x02}U\x05modelccollections\nOrderedDict\n(((U\x01a" + array + b"tltRs.")
-    assert _same(read_state(tmp_path / "w.pkl", "pickle"), {"a": np.array([1, -2], "float32")})
+    assert same_arrays(read_state(tmp_path / "w.pkl", "pickle"), {"a": np.array([1, -2], "float32")})
 
 
 def test_sets(tmp_path):
@@ -85,12 +75,12 @@ def test_sets(tmp_path):
 
 def test_other_byte_order(tmp_path):
     (tmp_path / "w.pkl").write_bytes(pickle.dumps({"a": np.arange(3, dtype=">f4")}))
-    assert _same(read_state(tmp_path / "w.pkl", "pickle"), {"a": np.arange(3, dtype="float32")})
+    assert same_arrays(read_state(tmp_path / "w.pkl", "pickle"), {"a": np.arange(3, dtype="float32")})
 
 
 def test_written_ones_are_read_by_the_plain_unpickler_and_name_nothing_that_numpy_1_lacks():
-    content = encode_pickle({"model": _state()})
-    assert b"numpy._core" not in content and _same(pickle.loads(content)["model"], _state())
+    content = encode_pickle({"model": arrays_of_all_kinds()})
+    assert b"numpy._core" not in content and same_arrays(pickle.loads(content)["model"], arrays_of_all_kinds())
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])

@@ -15,19 +15,7 @@ from mrcnn.engine.safetensors_files import encode_safetensors, read_safetensors
 from mrcnn.engine.torch_files import encode_state, kind_of, read_state
 from mrcnn.engine.weight_files import read_file
 
-from .torch_states import detectron2_state, torchvision_state
-
-
-def _state():
-    rng = np.random.default_rng(0)
-    return {
-        "a.weight": rng.normal(size=(4, 3, 2, 1)).astype("float32"), "a.bias": np.array([1.5], "float64"),
-        "n": np.array(7), "empty": np.zeros((0, 3), "float32"), "turned": np.ones((2, 3), "float32").T,
-    }
-
-
-def _same(a, b):
-    return a.keys() == b.keys() and all(a[k].dtype == b[k].dtype and np.array_equal(a[k], b[k]) for k in a)
+from .torch_states import arrays_of_all_kinds, detectron2_state, same_arrays, torchvision_state
 
 
 def _needs(package):
@@ -47,8 +35,8 @@ class TestEveryKind:
 
     def test_arrays_come_back_whatever_the_name_of_the_file(self, tmp_path, suffix):
         path = tmp_path / "weights"
-        path.write_bytes(encode_state(_state(), suffix, wrapped=False))
-        assert _same(_read(path), _state())
+        path.write_bytes(encode_state(arrays_of_all_kinds(), suffix, wrapped=False))
+        assert same_arrays(_read(path), arrays_of_all_kinds())
 
     @pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.999])
     def test_truncated(self, tmp_path, suffix, kept):
@@ -63,11 +51,11 @@ class TestEveryKind:
         path = tmp_path / f"w{suffix}"
         half = np.array([1.5, -0.25, 65504.0], "float16")
         path.write_bytes(encode_state({"a": half}, suffix, wrapped=False))
-        assert _same(_read(path), {"a": half.astype("float32")})
+        assert same_arrays(_read(path), {"a": half.astype("float32")})
 
     def test_random_damage_is_refused_or_harmless(self, tmp_path, suffix):
         path, rng = tmp_path / f"w{suffix}", random.Random(0)
-        content = bytes(encode_state(_state(), suffix, wrapped=True))
+        content = bytes(encode_state(arrays_of_all_kinds(), suffix, wrapped=True))
         for _ in range(60):
             damaged = bytearray(content)
             damaged[rng.randrange(min(len(content), 400))] = rng.randrange(256)
@@ -92,11 +80,11 @@ def test_wrappers_and_prefixes_are_undone(tmp_path, wrap, kind):
     path = tmp_path / "w"
     if kind == "pth":
         torch = _needs("torch")
-        torch.save(wrap({key: torch.from_numpy(value) for key, value in _state().items()}), path)
+        torch.save(wrap({key: torch.from_numpy(value) for key, value in arrays_of_all_kinds().items()}), path)
     else:
-        path.write_bytes(pickle.dumps(wrap(_state())))
+        path.write_bytes(pickle.dumps(wrap(arrays_of_all_kinds())))
     assert kind_of(path) == kind
-    assert _same(_read(path), _state())
+    assert same_arrays(_read(path), arrays_of_all_kinds())
 
 
 @pytest.mark.parametrize("content", [{}, {"model": {}}, [1, 2], {"epoch": 3}, "text", np.zeros(3)])
@@ -109,12 +97,12 @@ def test_files_without_weights(tmp_path, content):
 class TestSafetensors:
     def test_the_formats_own_package_reads_and_writes_the_same(self, tmp_path):
         package = _needs("safetensors.numpy")
-        state = {key: np.ascontiguousarray(value) for key, value in _state().items()}
+        state = {key: np.ascontiguousarray(value) for key, value in arrays_of_all_kinds().items()}
         path = tmp_path / "w.safetensors"
         path.write_bytes(encode_safetensors(state))
-        assert _same(package.load_file(path), state)
+        assert same_arrays(package.load_file(path), state)
         package.save_file(state, path, metadata={"format": "np"})
-        assert _same(read_safetensors(path), state)
+        assert same_arrays(read_safetensors(path), state)
 
     def test_bfloat16(self, tmp_path):
         values = np.array([1.0, -2.5, 3.0e38], "float32")
@@ -172,7 +160,7 @@ class TestPth:
         torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
         expected = {"a": [1.0, -2.5], "b": [0.5], "c": [[3.0], [4.0]]}
         assert kind_of(path) == "pth"
-        assert _same(_read(path), {key: np.array(value, "float32") for key, value in expected.items()})
+        assert same_arrays(_read(path), {key: np.array(value, "float32") for key, value in expected.items()})
 
     def test_a_scripted_model_is_refused(self, tmp_path):
         torch = _needs("torch")
@@ -185,7 +173,7 @@ class TestPth:
         path = tmp_path / "w.pth"
         path.write_bytes(encode_state(torchvision_state(), ".pth", wrapped=False))
         read = torch.load(path, weights_only=True)
-        assert _same({key: value.numpy() for key, value in read.items()}, torchvision_state())
+        assert same_arrays({key: value.numpy() for key, value in read.items()}, torchvision_state())
 
     def test_a_pytorch_that_runs_code_all_the_same_is_not_used(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(__version__="2.5.1+cpu"))

@@ -114,3 +114,17 @@ def holder(dialect, state):
 def held(model):
     """{(layer, weight): array} of a `holder`."""
     return {tuple(w.path.split("/")[-2:]): keras.ops.convert_to_numpy(w.value) for w in model.weights}
+
+
+def arrays_of_all_kinds():
+    """A state dict with several shapes, types and orders in memory."""
+    rng = np.random.default_rng(0)
+    return {
+        "a.weight": rng.normal(size=(4, 3, 2, 1)).astype("float32"), "a.bias": np.array([1.5], "float64"),
+        "n": np.array(7), "empty": np.zeros((0, 3), "float32"), "turned": np.ones((2, 3), "float32").T,
+    }
+
+
+def same_arrays(a, b):
+    """Whether two state dicts have the same names, types and numbers."""
+    return a.keys() == b.keys() and all(a[k].dtype == b[k].dtype and np.array_equal(a[k], b[k]) for k in a)
