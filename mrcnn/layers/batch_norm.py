@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from ..ops.backend import kernel
+
 
 @keras.saving.register_keras_serializable("mrcnn")
 class BatchNorm(keras.layers.BatchNormalization):
@@ -24,12 +26,17 @@ class BatchNorm(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if self.train_bn is not None:
             training = self.train_bn
-        if self.train_bn and not self.trainable:
+        if (training and self.trainable) or self.axis not in (-1, len(inputs.shape) - 1):
+            return super().call(inputs, training=training, mask=mask)
+        if self.train_bn:
             values = ops.cast(inputs, "float32")
             moments = self._moments(values, mask)
             values = ops.batch_normalization(values, *moments, -1, self.beta, self.gamma, self.epsilon)
             return ops.cast(values, self.compute_dtype)
-        return super().call(inputs, training=training, mask=mask)
+        channels = self.moving_mean.shape
+        offset = self.beta if self.center else ops.zeros(channels)
+        scale = self.gamma if self.scale else ops.ones(channels)
+        return kernel("normalize")(inputs, self.moving_mean, self.moving_variance, offset, scale, self.epsilon)
 
     def _moments(self, inputs, mask):
         """Mean and variance of each channel, over what `mask` (`[B, ...]`, all where None) lets count.

@@ -5,8 +5,77 @@ import pytest
 from keras import ops
 
 from mrcnn.layers.batch_norm import BatchNorm, norm_layer
+from mrcnn.ops.backend import kernel
+from tests.harness import gradient_at
 
 pytestmark = pytest.mark.jax
+
+CHANNELS = 6
+RNG = np.random.default_rng(0)
+MEAN, BETA = RNG.normal(size=(2, CHANNELS)).astype("float32")
+VARIANCE, GAMMA = RNG.uniform(0.5, 2.0, (2, CHANNELS)).astype("float32")
+SHAPES = [(2, 5, 7, CHANNELS), (9, CHANNELS), (2, 3, 4, 5, CHANNELS)]
+
+
+def frozen(shape, dtype="float32", gamma=GAMMA, beta=BETA):
+    """A layer that normalises with known statistics."""
+    layer = BatchNorm(dtype=dtype, epsilon=1e-3, center=beta is not None, scale=gamma is not None)
+    layer.build(shape)
+    layer.set_weights([weight for weight in (gamma, beta, MEAN, VARIANCE) if weight is not None])
+    return layer
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("policy, tolerance", [("float32", 2e-6), ("mixed_bfloat16", 2**-8), ("mixed_float16", 2**-11)])
+def test_frozen_statistics(shape, policy, tolerance):
+    """The formula in float32, rounded once."""
+    layer = frozen(shape, policy)
+    values = ops.cast(RNG.normal(size=shape), layer.compute_dtype)
+    exact = ops.convert_to_numpy(ops.cast(values, "float32")).astype("float64")
+    expected = (exact - MEAN) / np.sqrt(VARIANCE + 1e-3) * GAMMA + BETA
+    found = layer(values, training=True)
+    assert found.dtype == values.dtype
+    found = ops.convert_to_numpy(ops.cast(found, "float32"))
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=2e-6)
+
+
+@pytest.mark.parametrize("gamma, beta", [(None, BETA), (GAMMA, None), (None, None)])
+def test_frozen_without_scale_or_offset(gamma, beta):
+    values = RNG.normal(size=SHAPES[0]).astype("float32")
+    expected = (values - MEAN) / np.sqrt(VARIANCE + 1e-3) * (1 if gamma is None else gamma)
+    found = ops.convert_to_numpy(frozen(values.shape, gamma=gamma, beta=beta)(values))
+    np.testing.assert_allclose(found, expected + (0 if beta is None else beta), atol=2e-6)
+
+
+def test_frozen_over_another_axis():
+    values = RNG.normal(size=(2, CHANNELS, 4, 5)).astype("float32")
+    last, first = frozen((2, 4, 5, CHANNELS)), BatchNorm(axis=1, epsilon=1e-3)
+    first.build(values.shape)
+    first.set_weights(last.get_weights())
+    found = ops.convert_to_numpy(first(values))
+    np.testing.assert_allclose(
+        found, np.moveaxis(ops.convert_to_numpy(last(np.moveaxis(values, 1, -1))), -1, 1), atol=2e-6
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients_of_frozen_statistics(shape):
+    values, pull = RNG.normal(size=(2, *shape)).astype("float32")
+    deviation = np.sqrt(VARIANCE + 1e-3)
+    rows = tuple(range(len(shape) - 1))
+    expected = [
+        pull * GAMMA / deviation, (pull * (values - MEAN) / deviation).sum(rows), pull.sum(rows)
+    ]  # fmt: skip
+    layer = frozen(shape)
+
+    def pulled(x, gamma, beta):
+        found = kernel("normalize")(x, layer.moving_mean, layer.moving_variance, beta, gamma, layer.epsilon)
+        return ops.sum(ops.multiply(found, pull))
+
+    arguments = (values, GAMMA, BETA)
+    for i, exact in enumerate(expected):
+        found = gradient_at(arguments[i], lambda tensor, i=i: pulled(*(*arguments[:i], tensor, *arguments[i + 1 :])))
+        np.testing.assert_allclose(found, exact, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("masked", [False, True])

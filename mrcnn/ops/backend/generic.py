@@ -144,6 +144,21 @@ def _append(slots, taken, keep, offset):
     return ops.reshape(flat, (-1, limit + 1)), taken
 
 
+def normalize(x, mean, variance, offset, scale, epsilon):
+    """`(x - mean) / sqrt(variance + epsilon) * scale + offset` over the last axis, computed in float32.
+
+    Args:
+        x: `[..., C]`.
+        mean, variance, offset, scale: `[C]` float32. No gradient need flow to the first two.
+        epsilon: what is added to the variance.
+
+    Returns:
+        the dtype and shape of `x`.
+    """
+    wide = ops.batch_normalization(ops.cast(x, "float32"), mean, variance, -1, offset, scale, epsilon)
+    return ops.cast(wide, x.dtype)
+
+
 def grouped_conv(x, kernel, strides, padding, groups):
     """Convolution of `x [B, H, W, groups * c]` with `kernel [h, w, c, F]`, each group of channels with its own share of
     the filters. One convolution a group: no runtime lacks those, and on a CPU they are the faster.
