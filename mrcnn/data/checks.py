@@ -83,6 +83,33 @@ def with_channels(image, channels, label):
     return image
 
 
+def grey_level_problem(image, config):
+    """What is odd about the values of an image where MEAN_PIXEL says that they are grey levels from 0 to 255.
+
+    Args:
+        image: an array of numbers.
+        config: MEAN_PIXEL is read.
+
+    Returns:
+        a sentence with the cure, or "".
+    """
+    if image.dtype == np.uint8 or np.max(config.MEAN_PIXEL) <= 1:
+        return ""
+    least, most = float(image.min()), float(image.max())
+    if not np.isfinite(least + most):
+        cure = "holds values that are no numbers: correct the picture"
+    elif least < 0:
+        cure = "seems to have lost its mean already: give the picture as it was read"
+    elif 0 < most <= 1:
+        cure = "seems to be scaled to 0..1: multiply it by 255"
+    elif most > 255:
+        cure = "seems to have more than 8 bits: scale it to 0..255"
+    else:
+        return ""
+    values = f"{image.dtype} values from {least:g} to {most:g}"
+    return f"has {values}, where grey levels from 0 to 255 are expected. It {cure}."
+
+
 def checked_masks(dataset, config, image_id, image_shape):
     """Masks bool [H, W, N] and class_ids int32 [N] as `dataset.load_mask` gives them.
 

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from .checks import DataError, all_masks, checked_image, checked_keypoints, have_pixels
+from .checks import DataError, all_masks, checked_image, checked_keypoints, grey_level_problem, have_pixels
 from .image_header import read_header
 from .load import active_class_ids
 from .regions import beyond_borders
@@ -17,7 +17,7 @@ def look_at_image(dataset, config, image_id):
 
     Args:
         dataset: a prepared `Dataset`.
-        config: NUM_CLASSES and IMAGE_CHANNEL_COUNT are read.
+        config: NUM_CLASSES, IMAGE_CHANNEL_COUNT and MEAN_PIXEL are read.
         image_id: number of the image in the dataset.
 
     Returns:
@@ -33,6 +33,8 @@ def look_at_image(dataset, config, image_id):
     image, problem = _attempt(checked_image, (dataset, config, image_id), label, "image unreadable")
     if problem:
         return [*problems, problem], None
+    if odd := grey_level_problem(image, config):
+        problems.append(("values are no grey levels", f"{label} {odd}"))
     loaded, problem = _attempt(all_masks, (dataset, config, image_id, image.shape), label, "masks unreadable")
     problems += [problem] if problem else []
     if loaded:

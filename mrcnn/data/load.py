@@ -4,7 +4,7 @@ import numpy as np
 
 from .augment import augment as run_augmentation
 from .augment import flip_at_random
-from .checks import DataError, checked_image, checked_objects
+from .checks import DataError, checked_image, checked_objects, grey_level_problem
 from .image_meta import compose_image_meta
 from .keypoints import mirrored_keypoints, mirrored_order, resized_keypoints
 from .masks import resized_bboxes, sample_mini_masks
@@ -48,6 +48,8 @@ def load_sample(
     """
     active = active_class_ids(dataset, config, image_id)
     image = checked_image(dataset, config, image_id)
+    if problem := grey_level_problem(image, config):
+        warn_once(dataset, "grey levels", f"{image_label(dataset, image_id)} {problem}")
     mask, class_ids, keypoints = checked_objects(dataset, config, image_id, image.shape, with_keypoints)
 
     plan = _plan(image.shape, config, rng)

@@ -65,7 +65,8 @@ def validate(dataset, config=None, limit=None, workers=8, verbose=1):
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}; expected the number of images to look at, 1 or more, or None for all.")
     unprepared, dataset = _prepared(dataset)
-    config = config or SimpleNamespace(NUM_CLASSES=dataset.num_classes, IMAGE_CHANNEL_COUNT=3)
+    # Without a mean nothing is said of the values.
+    config = config or SimpleNamespace(NUM_CLASSES=dataset.num_classes, IMAGE_CHANNEL_COUNT=3, MEAN_PIXEL=0.0)
     image_ids = _spread(np.asarray(dataset.image_ids, int), limit)
     found, class_ids_of = {}, {}
     for image_id, (problems, class_ids) in _look_at_all(dataset, config, image_ids.tolist(), workers, verbose):

@@ -1,17 +1,22 @@
 """From any image to what the graph takes, and from what it returns to what a person wants."""
 
+import logging
+
 import numpy as np
 
 from ..data.boxes import denorm_boxes, norm_boxes
-from ..data.checks import LEAST_MULTIPLE, check_sides, with_channels
+from ..data.checks import LEAST_MULTIPLE, check_sides, grey_level_problem, with_channels
 from ..data.image_meta import compose_image_meta, mold_padded
 from ..data.mask_paste import paste_centers, paste_padded
 from ..data.masks import unmold_masks
 from ..data.resize import resize_image
 
+logger = logging.getLogger(__name__)
+
 
 def mold_inputs(images, config):
-    """Resizes images as the configuration says and subtracts the mean.
+    """Resizes images as the configuration says and subtracts the mean. The first whose values are no grey levels is
+    named in the log.
 
     Args:
         images: a list of `[h, w]`, `[h, w, 1]`, `[h, w, 3]` or `[h, w, 4]` arrays of any size and real dtype.
@@ -25,9 +30,11 @@ def mold_inputs(images, config):
         ValueError: an image that is not 2-D or 3-D, is empty, has channels that cannot become the configuration's, or
             sides that a pyramid cannot halve, in mode "none".
     """
-    molded, metas, windows = [], [], []
+    molded, metas, windows, problem = [], [], [], ""
     for index, image in enumerate(images):
         image = with_channels(image, config.IMAGE_CHANNEL_COUNT, f"images[{index}]")
+        if not problem and (problem := grey_level_problem(image, config)):
+            logger.warning(f"images[{index}] {problem}")
         resized, window, scale, _, _ = resize_image(
             image,
             min_dim=config.IMAGE_MIN_DIM,

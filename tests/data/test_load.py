@@ -28,6 +28,17 @@ class TestWhatComesBack:
         assert mask.shape == (64, 64, 3) and mask.dtype == bool
         np.testing.assert_array_equal(boxes, extract_bboxes(mask))
 
+    def test_values_that_are_no_grey_levels_are_told_once(self, caplog):
+        class Scaled(ToyDataset):
+            def load_image(self, image_id):
+                return super().load_image(image_id) / 255
+
+        dataset = Scaled()
+        for image_id in range(2):
+            load_image_gt(dataset, ToyConfig(), image_id)
+        record, = caplog.records
+        assert 'image 0 (toy "n0"' in record.message and "multiply it by 255" in record.message
+
     def test_meta_tells_the_story(self):
         meta = load_image_gt(ToyDataset(), ToyConfig(), 2)[1]
         np.testing.assert_allclose(meta, [2, 48, 60, 3, 64, 64, 3, 6, 0, 57, 64, 64 / 60, 1, 1, 1], rtol=1e-6)

@@ -94,6 +94,13 @@ class TestImages:
         row, = report.rows
         assert (row.problem, row.image_ids) == (problem, (3,)) and 'image 3 (toy "n3"' in row.example
 
+    def test_values(self, caplog):
+        dataset = breaking(1, 3, image=lambda good: good / 255)
+        report = dataset.validate(ToyConfig(), verbose=0)
+        row, = report.rows
+        assert (row.problem, row.image_ids) == ("values are no grey levels", (1, 3))
+        assert "multiply it by 255" in row.example and rows(dataset) == {} and not caplog.records
+
     def test_files(self, tmp_path):
         dataset = Dataset()
         dataset.add_class("files", 1, "thing")

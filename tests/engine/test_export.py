@@ -1,10 +1,14 @@
 """Exported files find in their own runtimes what `detect` finds."""
 
+import contextlib
 import functools
+import http.server
 import importlib.util
+import json
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import keras
@@ -146,17 +150,67 @@ def test_a_file_finds_what_detect_finds(detector, photo, exported, format):
         check_agreement(detector, upright, find(upright))
 
 
+def script_of_the_serving_page(words):
+    """The piece of Python there that begins with `words`."""
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (script,) = re.findall(rf"^```python\n({re.escape(words)}.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return script
+
+
 @on_tensorflow
 @pytest.mark.slow
 def test_the_script_of_the_serving_page(detector, photo, exported, tmp_path):
-    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
-    script = re.search(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE).group(1)
-    (tmp_path / "find.py").write_text(script)
+    (tmp_path / "find.py").write_text(script_of_the_serving_page('"""Prints the objects'))
     Image.fromarray(photo).save(tmp_path / "picture.png")
     command = [sys.executable, "find.py", exported("onnx"), "picture.png"]
     lines = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
     (expected,) = detector.detect([photo])
     assert [line.split()[:2] for line in lines] == [["class", str(class_id)] for class_id in expected["class_ids"]]
+
+
+@on_tensorflow
+@pytest.mark.slow
+def test_the_request_of_the_serving_page(detector, photo, tmp_path):
+    """A stand-in answers as TensorFlow Serving's REST interface is documented to, a dict of values an instance."""
+    detector.export(tmp_path / "1", masks="box")
+    Image.fromarray(photo).save(tmp_path / "picture.jpg", quality=95)
+    with serving(str(tmp_path / "1")) as port:
+        script = script_of_the_serving_page("import json").replace(":8501", f":{port}")
+        command = [sys.executable, "-c", script]
+        printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    (expected,) = detector.detect([imread(tmp_path / "picture.jpg")])
+    count, boxes = printed.split(maxsplit=1)
+    assert int(count) == len(expected["scores"]) >= 1
+    assert np.abs(np.array(json.loads(boxes))[: int(count)] - expected["rois"]).max() <= 1
+
+
+@contextlib.contextmanager
+def serving(path):
+    """The port of a server that runs a file in a session of TensorFlow's, without its Python objects."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        signature = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def["serving_default"]
+        outputs = {name: info.name for name, info in signature.outputs.items()}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                assert self.path == "/v1/models/detector:predict"
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                images = np.array(body["instances"], np.uint8)
+                found = session.run(outputs, {signature.inputs["images"].name: images})
+                rows = [{name: found[name][row].tolist() for name in found} for row in range(len(images))]
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps({"predictions": rows}).encode())
+
+        server = http.server.HTTPServer(("localhost", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
 
 
 @on_tensorflow
