@@ -16,27 +16,35 @@ class BatchNorm(keras.layers.BatchNormalization):
     Args:
         train_bn: `False` always normalises with the moving statistics, `None` follows Keras (batch statistics
             while training and not frozen), `True` always uses batch statistics, at inference and where the layer is
-            frozen too; then its moving statistics stay.
+            frozen too; only while training and not frozen do its moving statistics follow.
+
+    Raises:
+        ValueError: `axis`, when the layer is built, is not the last one.
     """
 
     def __init__(self, train_bn=False, **kwargs):
         super().__init__(**kwargs)
         self.train_bn = train_bn
 
+    def build(self, input_shape):
+        if self.axis not in (-1, len(input_shape) - 1):
+            raise ValueError(
+                f"BatchNorm {self.name!r} has axis={self.axis} for an input of shape {tuple(input_shape)}, but it "
+                "normalises the last axis. Leave axis out, or move the channels to the end."
+            )
+        super().build(input_shape)
+
     def call(self, inputs, training=None, mask=None):
-        if self.train_bn is not None:
-            training = self.train_bn
-        if (training and self.trainable) or self.axis not in (-1, len(inputs.shape) - 1):
-            return super().call(inputs, training=training, mask=mask)
-        if self.train_bn:
-            values = ops.cast(inputs, "float32")
-            moments = self._moments(values, mask)
-            values = ops.batch_normalization(values, *moments, -1, self.beta, self.gamma, self.epsilon)
-            return ops.cast(values, self.compute_dtype)
-        channels = self.moving_mean.shape
-        offset = self.beta if self.center else ops.zeros(channels)
-        scale = self.gamma if self.scale else ops.ones(channels)
-        return kernel("normalize")(inputs, self.moving_mean, self.moving_variance, offset, scale, self.epsilon)
+        if training and self.trainable and self.train_bn is not False:
+            return super().call(inputs, training=True, mask=mask)
+        offset = self.beta if self.center else ops.zeros(self.moving_mean.shape)
+        scale = self.gamma if self.scale else ops.ones(self.moving_mean.shape)
+        if not self.train_bn:
+            return kernel("normalize")(inputs, self.moving_mean, self.moving_variance, offset, scale, self.epsilon)
+        values = ops.cast(inputs, "float32")
+        moments = self._moments(values, mask)
+        values = ops.batch_normalization(values, *moments, -1, offset, scale, self.epsilon)
+        return ops.cast(values, self.compute_dtype)
 
     def _moments(self, inputs, mask):
         """Mean and variance of each channel, over what `mask` (`[B, ...]`, all where None) lets count.

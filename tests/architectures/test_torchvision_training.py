@@ -19,6 +19,7 @@ CASES = [
     ("maskrcnn_resnet50_fpn", "first"),
     pytest.param(("maskrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
     pytest.param(("maskrcnn_resnet50_fpn_v2", "all"), marks=pytest.mark.longest),
+    pytest.param(("maskrcnn_resnet50_fpn_v2", "first"), marks=pytest.mark.longest),
     pytest.param(("maskrcnn_resnet50_fpn_v2", "all_bnlive"), marks=pytest.mark.longest),
     pytest.param(("fasterrcnn_resnet50_fpn", "first"), marks=pytest.mark.longest),
     pytest.param(("fasterrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
