@@ -97,14 +97,30 @@ def train(args):
     return [*rows, _feeding(args)]
 
 
-def _feeding(args):
-    """Steps fed by the loader, with the time that they wait for it."""
+def devices(args):
+    """Training steps fed by the loader on 1, 2, 4 ... devices, `--batch` images on each."""
+    rows = []
+    for count in args.devices:
+        row = _feeding(args, count)
+        images = count * args.batch / row.median_s
+        row.notes |= {"images a second": images}
+        row.notes |= {"times those of the first": images / rows[0].notes["images a second"]} if rows else {}
+        rows.append(row)
+    return rows
+
+
+def _feeding(args, count=1):
+    """Steps fed by the loader, with the time that they wait for it; on `count` devices."""
     options = settings(args) | {"images": args.images, "annotations": args.annotations, "IMAGE_RESIZE_MODE": "square"}
-    options["image_size"] = (max(args.image_size),) * 2
+    options |= {"image_size": (max(args.image_size),) * 2, "GPU_COUNT": count}
     with sides(lambda: Side("benchmarks.feeding:Feeding", options, environment(args))) as (side,):
+        found = side.call("devices")
+        if found != count:
+            raise SystemExit(f"{count} devices were asked for, and {args.backend} has {found}.")
         seconds, waits = side.call("epoch", 1 + 4 * args.repeats)
     notes = {"longest wait, s": max(waits), "share of the time waited": sum(waits) / sum(seconds)}
-    return _row("train, fed by the loader", seconds, args, notes=notes)
+    name = "train, fed by the loader" + f", {count} devices" * (count > 1)
+    return _row(name, seconds, _changed(args, batch=count * args.batch), notes=notes)
 
 
 def _parts(side, repeats):
@@ -229,7 +245,7 @@ def _row(name, seconds, args, **more):
 
 
 COMMANDS = {"data": data, "ops": ops, "detect": detect, "train": train, "memory": memory, "growth": growth,
-            "all": everything}  # fmt: skip
+            "devices": devices, "all": everything}  # fmt: skip
 
 
 def size(text):
@@ -252,6 +268,7 @@ def parse(argv=None):
     parser.add_argument("--backbone", choices=("resnet50", "resnet101"), default="resnet50")
     parser.add_argument("--repeats", type=int, default=5, help="counted times of each thing")
     parser.add_argument("--runs", type=int, default=1000, help="detections and steps of `memory`")
+    parser.add_argument("--devices", type=int, nargs="+", default=[1, 2], help="`devices`: numbers of GPUs")
     parser.add_argument("--images", help="`data`, `train`: folder of pictures; with --annotations")
     parser.add_argument("--annotations", help="`data`, `train`: COCO's file for them; without, pictures are made")
     parser.add_argument("--figure", help="`growth`: PNG file to draw")

@@ -47,6 +47,11 @@ class Feeding(Training):
     def __init__(self, *args, images=None, annotations=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.dataset = coco_dataset(images, annotations)
+        self.sharing = self.model._sharing
+
+    def devices(self):
+        """Number of devices that share a batch; where fewer are here than asked for, the model has said so."""
+        return self.sharing.device_count
 
     def epoch(self, steps):
         """Runs an epoch to trace the graph and another to measure.
@@ -56,9 +61,10 @@ class Feeding(Training):
             for which nothing can be loaded ahead.
         """
         times = StepTimes()
-        for _ in range(2):
-            batches = TimedGenerator(self.dataset, self.config, steps=steps)
-            self.model.keras_model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[times])
+        with self.sharing.fit_scope():
+            for _ in range(2):
+                batches = TimedGenerator(self.dataset, self.config, steps=steps)
+                self.model.keras_model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[times])
         measured = range(1, steps)
         seconds = [times.ended[step] - times.began[step] for step in measured]
         return seconds, [max(0.0, batches.ready[step] - times.began[step]) for step in measured]

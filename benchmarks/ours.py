@@ -8,7 +8,6 @@ import numpy as np
 from mrcnn.architectures import mask_rcnn
 from mrcnn.config import Config
 from mrcnn.engine.inference import mold_inputs, unmold_detections
-from mrcnn.engine.training import compile_model
 from mrcnn.heads.rpn import RPNHead
 
 from .compiled import compiled
@@ -154,7 +153,7 @@ class Training(Task):
     def __init__(self, *args, objects=8, layers="all", **kwargs):
         super().__init__(*args, **kwargs)
         self.objects = objects
-        compile_model(self.model.keras_model, self.config, learning_rate=1e-5)
+        self.model.compile(learning_rate=1e-5)
         self.batch = self.inputs()
 
     def run(self):
