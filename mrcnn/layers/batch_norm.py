@@ -37,14 +37,17 @@ class BatchNorm(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if training and self.trainable and self.train_bn is not False:
             return super().call(inputs, training=True, mask=mask)
-        offset = self.beta if self.center else ops.zeros(self.moving_mean.shape)
-        scale = self.gamma if self.scale else ops.ones(self.moving_mean.shape)
-        if not self.train_bn:
-            return kernel("normalize")(inputs, self.moving_mean, self.moving_variance, offset, scale, self.epsilon)
-        values = ops.cast(inputs, "float32")
-        moments = self._moments(values, mask)
-        values = ops.batch_normalization(values, *moments, -1, offset, scale, self.epsilon)
-        return ops.cast(values, self.compute_dtype)
+        if self.train_bn:
+            mean, variance = self._moments(ops.cast(inputs, "float32"), mask)
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        scale = ops.rsqrt(variance + self.epsilon)
+        if self.scale:
+            scale = scale * self.gamma
+        shift = -mean * scale
+        if self.center:
+            shift = shift + self.beta
+        return kernel("scale_and_shift")(inputs, scale, shift)
 
     def _moments(self, inputs, mask):
         """Mean and variance of each channel, over what `mask` (`[B, ...]`, all where None) lets count.

@@ -1,5 +1,6 @@
 """Every kernel in pure `keras.ops`: runs on all backends, compiles with XLA, defines the right answer."""
 
+import keras
 from keras import ops
 
 from ..boxes import iou_matrix
@@ -144,19 +145,10 @@ def _append(slots, taken, keep, offset):
     return ops.reshape(flat, (-1, limit + 1)), taken
 
 
-def normalize(x, mean, variance, offset, scale, epsilon):
-    """`(x - mean) / sqrt(variance + epsilon) * scale + offset` over the last axis, computed in float32.
-
-    Args:
-        x: `[..., C]`.
-        mean, variance, offset, scale: `[C]` float32. No gradient need flow to the first two.
-        epsilon: what is added to the variance.
-
-    Returns:
-        the dtype and shape of `x`.
-    """
-    wide = ops.batch_normalization(ops.cast(x, "float32"), mean, variance, -1, offset, scale, epsilon)
-    return ops.cast(wide, x.dtype)
+def scale_and_shift(x, scale, shift):
+    """`x * scale + shift` of `x [..., C]` with `[C]` float32, computed in float32 at least and returned as `x` is."""
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    return ops.cast(wide * scale + shift, x.dtype)
 
 
 def grouped_conv(x, kernel, strides, padding, groups):

@@ -57,12 +57,15 @@ def nms(boxes, scores, iou_threshold, max_outputs):
     return tf.where(valid, indices, 0), valid
 
 
-def normalize(x, mean, variance, offset, scale, epsilon):
-    """See `generic.normalize`. One pass over a map forwards and one backwards instead of six and more."""
+def scale_and_shift(x, scale, shift):
+    """See `generic.scale_and_shift`. A normalisation with nothing to normalise is one pass over a map forwards and one
+    backwards instead of six and more.
+    """
     if len(x.shape) != 4 or x.dtype == tf.float64:
-        return generic.normalize(x, mean, variance, offset, scale, epsilon)
+        return generic.scale_and_shift(x, scale, shift)
+    mean, variance = tf.zeros_like(shift), tf.ones_like(shift)
     return tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=scale, offset=offset, mean=mean, variance=variance, epsilon=epsilon, is_training=False
+        x=x, scale=scale, offset=shift, mean=mean, variance=variance, epsilon=0.0, is_training=False
     ).y
 
 
