@@ -1,5 +1,7 @@
 """Training of torchvision's and Detectron2's models, step by step, to be compared with theirs."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ def sample_in_order(patch):
         patch.setattr(module, "random_priority", first_come_first_served)
 
 
-def train(model_class, config, weights, inputs, meta, folder):
+def train(model_class, config, weights, inputs, meta, folder, scales=(1.0,)):
     """What a model samples before training, its gradients, and the losses of three steps.
 
     Args:
@@ -48,10 +50,11 @@ def train(model_class, config, weights, inputs, meta, folder):
         inputs: of the training graph.
         meta: what a recorded case says of itself; its `sgd` is used.
         folder: for logs.
+        scales: the three steps are taken anew for the images times each of these.
 
     Returns:
         - targets: list of arrays, what `proposal_targets` and then `rpn_targets` return.
-        - steps: a dict of losses a step.
+        - steps: a dict of losses a step, medians over `scales`.
         - statistics: the moving statistics after the first step, {(layer, weight): array}.
         - gradients: see `gradient_norms`.
     """
@@ -66,13 +69,30 @@ def train(model_class, config, weights, inputs, meta, folder):
         targets = [keras.ops.convert_to_numpy(value) for value in probe.predict_on_batch(inputs)]
         gradients = gradient_norms(graph, inputs)
         model.compile(meta["sgd"]["lr"], meta["sgd"]["momentum"])
-        steps = []
-        for _ in range(meta["sgd"]["steps"]):
-            graph.reset_metrics()
-            steps.append(graph.train_on_batch(inputs, return_dict=True))
-            if len(steps) == 1:
-                statistics = _moving_statistics(graph)
+        graph.optimizer.build(graph.trainable_variables)
+        runs = []
+        for scale in scales:
+            runs.append([])
+            with restored(graph, graph.optimizer):
+                for number in range(meta["sgd"]["steps"]):
+                    graph.reset_metrics()
+                    scaled = [inputs[0] * np.float32(scale), *inputs[1:]]
+                    runs[-1].append(graph.train_on_batch(scaled, return_dict=True))
+                    if number == 0:
+                        statistics = _moving_statistics(graph)
+        steps = [{name: np.median([run[step][name] for run in runs]) for name in LOSSES if name in runs[0][0]}
+                 for step in range(meta["sgd"]["steps"])]  # fmt: skip
     return targets, steps, statistics, gradients
+
+
+@contextlib.contextmanager
+def restored(*owners):
+    """The variables of models and optimizers have their values again afterwards."""
+    variables = {id(variable): variable for owner in owners for variable in owner.variables}.values()
+    saved = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    yield
+    for variable, value in zip(variables, saved, strict=True):
+        variable.assign(value)
 
 
 def _moving_statistics(graph):
@@ -97,21 +117,17 @@ def gradient_norms(model, inputs):
     It is read off a step of plain descent, so long that what float32 loses in adding it to a weight is nothing beside
     it. Afterwards the model has its weights again, and is to be compiled anew.
     """
-    variables = {id(variable): variable for variable in model.variables}.values()
-    saved = [keras.ops.convert_to_numpy(variable) for variable in variables]
     learned = {id(variable) for variable in model.trainable_variables}
     weights = [weight for weight in list_weights(model) if id(weight.variable) in learned]
     before = [keras.ops.convert_to_numpy(weight.variable) for weight in weights]
     model.compile(keras.optimizers.SGD(LONG_STEP))
-    model.train_on_batch(inputs)
-    norms = {
-        (weight.layer, weight.weight): float(np.linalg.norm(keras.ops.convert_to_numpy(weight.variable) - start))
-        / LONG_STEP
-        for weight, start in zip(weights, before, strict=True)
+    with restored(model):
+        model.train_on_batch(inputs)
+        after = [keras.ops.convert_to_numpy(weight.variable) for weight in weights]
+    return {
+        (weight.layer, weight.weight): float(np.linalg.norm(end - start)) / LONG_STEP
+        for weight, start, end in zip(weights, before, after, strict=True)
     }
-    for variable, value in zip(variables, saved, strict=True):
-        variable.assign(value)
-    return norms
 
 
 def check_gradient_norms(gradients, case, dialect):

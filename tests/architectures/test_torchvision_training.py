@@ -15,11 +15,15 @@ from tests import golden_torchvision as peer
 from tests.golden_training import LEARNS_WITH_NORMS, check_gradient_norms, check_losses, sample_in_order, train
 
 pytestmark = [pytest.mark.jax, pytest.mark.slow]
+# Its regions are drawn by the order of their scores, of which many are about equal: after a step a change of the images
+# by a millionth moves the losses as far as the tolerance, so the median over a few such changes is compared.
+UNSTEADY = ("maskrcnn_resnet50_fpn_v2", "first")
+SCALES = tuple(1 + number * 1e-6 for number in (-2, -1, 0, 1, 2))
 CASES = [
     ("maskrcnn_resnet50_fpn", "first"),
     pytest.param(("maskrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
     pytest.param(("maskrcnn_resnet50_fpn_v2", "all"), marks=pytest.mark.longest),
-    pytest.param(("maskrcnn_resnet50_fpn_v2", "first"), marks=pytest.mark.longest),
+    pytest.param(UNSTEADY, marks=pytest.mark.longest),
     pytest.param(("maskrcnn_resnet50_fpn_v2", "all_bnlive"), marks=pytest.mark.longest),
     pytest.param(("fasterrcnn_resnet50_fpn", "first"), marks=pytest.mark.longest),
     pytest.param(("fasterrcnn_resnet50_fpn", "all"), marks=pytest.mark.longest),
@@ -68,7 +72,8 @@ def run(request, golden_torchvision, tmp_path_factory):
     config = config_of(config_class, meta["kwargs"], scenario, case)
     inputs = inputs_of(folder, case, config, "keypoint" in name)
     weights = peer.weight_file(folder, name, target)
-    targets, steps, statistics, gradients = train(model_class, config, weights, inputs, meta, target)
+    scales = SCALES if request.param == UNSTEADY else (1.0,)
+    targets, steps, statistics, gradients = train(model_class, config, weights, inputs, meta, target, scales)
     return case, targets, steps, inputs[0].shape[1:], statistics, gradients
 
 
