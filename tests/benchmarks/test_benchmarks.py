@@ -137,3 +137,14 @@ def test_data_command(tmp_path):
 def test_ops_command(tmp_path):
     _, rows = benchmark(tmp_path, "ops", "--no-peer")
     assert len(rows) == 10
+
+
+@pytest.mark.longest
+@pytest.mark.slow
+def test_devices_command(tmp_path):
+    arguments = "devices", "--image-size", "128", "--devices"
+    _, rows = benchmark(tmp_path, *arguments, "1")
+    (row,) = rows
+    assert row["batch"] == 1 and row["notes"]["images a second"] == pytest.approx(1 / row["median_s"])
+    with pytest.raises(AssertionError, match="999 devices were asked for"):
+        benchmark(tmp_path, *arguments, "999")
